@@ -1,0 +1,5 @@
+"""GelatoConnect: an open order-management system for print producers. This package wires the others together."""
+
+from gelatoconnect.celery import app
+
+__all__ = ["app"]

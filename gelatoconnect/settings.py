@@ -118,6 +118,14 @@ FETCH_ALLOWED_HOSTS = words("FETCH_ALLOWED_HOSTS")
 FETCH_ALLOW_HTTP = flag("FETCH_ALLOW_HTTP", True)
 FETCH_MAX_BYTES = number("FETCH_MAX_MB", 1000) * 1024 * 1024
 FETCH_SECONDS = number("FETCH_SECONDS", 600)
+# The producer: where parcels come from, and where they may go (empty: everywhere).
+PRODUCER_NAME = os.environ.get("PRODUCER_NAME") or "Gelato Print Works"
+PRODUCER_LINE1 = os.environ.get("PRODUCER_LINE1") or "Karl Johans gate 1"
+PRODUCER_POSTCODE = os.environ.get("PRODUCER_POSTCODE") or "0154"
+PRODUCER_CITY = os.environ.get("PRODUCER_CITY") or "Oslo"
+PRODUCER_COUNTRY = os.environ.get("PRODUCER_COUNTRY") or "NO"
+DESTINATIONS = words("DESTINATIONS")
+
 FILES_DIR = DATA_DIR / "files"
 API_RATE = number("API_RATE", 100)  # requests a second for each key
 API_MAX_BYTES = 1024 * 1024
@@ -144,6 +152,7 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 

@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class GelatoConnectConfig(AppConfig):
+    name = "gelatoconnect"
+
+    def ready(self) -> None:
+        from . import checks, roles  # noqa: F401  # registers the system checks
+
+        post_migrate.connect(roles.write_groups)

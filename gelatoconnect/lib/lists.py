@@ -1,0 +1,77 @@
+"""Lists: a filtered queryset becomes a page, a CSV file or an API answer. Newest first, by keyset, never a full count."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from django.http import StreamingHttpResponse
+
+from gelatoconnect.lib.ids import parse_id
+
+COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows newest first; the cursors lead to the older (`next`) and the newer (`previous`) page, empty at the ends."""
+
+    rows: list[Any]
+    next: str = ""
+    previous: str = ""
+
+
+def page(queryset: QuerySet, *, cursor: str = "", limit: int = 50) -> Page:
+    """The page of `queryset` (rows whose id is a UUIDv7) at `cursor`: "<id>" older than, "~<id>" newer than that row.
+
+    An unreadable cursor gives the first page.
+    """
+    back, edge = cursor.startswith("~"), parse_id(cursor.lstrip("~"))
+    if edge and back:
+        found = list(queryset.filter(id__gt=edge).order_by("id")[: limit + 1])
+        rows, newer, older = found[:limit][::-1], len(found) > limit, True
+    else:
+        chosen = queryset.filter(id__lt=edge) if edge else queryset
+        found = list(chosen.order_by("-id")[: limit + 1])
+        rows, newer, older = found[:limit], edge is not None, len(found) > limit
+    return Page(rows, next=f"{rows[-1].pk}" if rows and older else "", previous=f"~{rows[0].pk}" if rows and newer else "")
+
+
+def capped_count(queryset: QuerySet, *, cap: int = COUNTED) -> int:
+    """How many rows, counted no further than cap + 1."""
+    return queryset.order_by().values("pk")[: cap + 1].count()
+
+
+def count_label(count: int, *, cap: int = COUNTED) -> str:
+    return f"{cap:,}+" if count > cap else f"{count:,}"
+
+
+def csv_response(queryset: QuerySet, columns: Mapping[str, Callable[[Any], Any]], *, name: str) -> StreamingHttpResponse:
+    """The whole list as CSV, streamed; columns are heading → value of a row."""
+
+    def rows() -> Iterator[Iterable[Any]]:
+        yield columns
+        for row in queryset.order_by("-id").iterator(chunk_size=500):
+            yield [safe_cell(value(row)) for value in columns.values()]
+
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
+    response = StreamingHttpResponse((writer.writerow(row) for row in rows()), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return response
+
+
+def safe_cell(value: Any) -> str:
+    """A cell that no spreadsheet takes for a formula (CSV injection, OWASP)."""
+    text = "" if value is None else str(value)
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+class _Echo:
+    def write(self, text: str) -> str:
+        return text
+
+
+def rows_by_id(model: type[Model], ids: Iterable[str]) -> QuerySet:
+    """The rows that a selection of ids names; what is no id is left out."""
+    return model._default_manager.filter(pk__in=[id for id in map(parse_id, ids) if id])

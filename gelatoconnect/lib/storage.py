@@ -1,0 +1,41 @@
+"""Files by content: kept once under their sha256, below FILES_DIR, outside the web root."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from django.conf import settings
+
+
+def path_of(sha256: str) -> Path:
+    """Where the content with this hash is kept (whether or not it is there)."""
+    return settings.FILES_DIR / "blobs" / sha256[:2] / sha256[2:4] / sha256
+
+
+def previews_of(sha256: str) -> Path:
+    return settings.FILES_DIR / "previews" / sha256[:2] / sha256
+
+
+def incoming_dir() -> Path:
+    """Where downloads land before their hash is known: the same volume, so that keeping one is a rename."""
+    path = settings.FILES_DIR / "incoming"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def keep(temporary: Path, sha256: str) -> Path:
+    """Move a finished file to its place. The same content a second time replaces itself."""
+    path = path_of(sha256)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(temporary, path)
+    return path
+
+
+def keep_bytes(content: bytes) -> str:
+    """Keep `content`, whole or not at all; says its sha256."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    with tempfile.NamedTemporaryFile(dir=incoming_dir(), delete=False) as file:
+        file.write(content)
+    keep(Path(file.name), sha256)
+    return sha256

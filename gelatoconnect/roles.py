@@ -1,0 +1,29 @@
+"""The roles of a print shop's staff, as groups: the one table of who may do what."""
+
+from typing import Any
+
+ROLES: dict[str, list[str]] = {
+    "Administrator": ["*"],
+    "Manager": ["view", "orders.cancel_order", "orders.retry_order", "orders.release_order", "orders.reprocess_order",
+                "orders.amend_order", "orders.produce_order", "orders.pack_order", "orders.ship_order",
+                "orders.export_order", "orders.view_analytics", "orders.replay_delivery", "intake.process_orderrequest"],
+    "Accountant": ["view", "orders.export_order", "orders.view_analytics"],
+    "Packaging user": ["orders.view_order", "orders.pack_order", "orders.ship_order"],
+    "Print operator": ["orders.view_order", "orders.produce_order"],
+}  # fmt: skip
+APPS = ("orders", "intake", "shipping")
+
+
+def write_groups(sender: Any = None, **_: Any) -> None:
+    """Bring the groups in line with ROLES; runs after every migrate."""
+    from django.contrib.auth.models import Group, Permission
+
+    ours = Permission.objects.filter(content_type__app_label__in=(*APPS, "auth")).select_related("content_type")
+    known = {f"{permission.content_type.app_label}.{permission.codename}": permission for permission in ours}
+    for role, granted in ROLES.items():
+        group, _new = Group.objects.get_or_create(name=role)
+        group.permissions.set(
+            permission
+            for name, permission in known.items()
+            if "*" in granted or name in granted or ("view" in granted and name.split(".")[1].startswith("view_"))
+        )

@@ -1,0 +1,92 @@
+"""The API's ways in: submit an order (or try it dry), and change its shipment."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from gelatoconnect.lib import strict
+from gelatoconnect.lib.problems import Problem, Rejected, errors
+from intake import pipeline
+from intake.checks import data
+from intake.connectors.base import Incoming
+from orders import answers, drafts
+from orders.api import ERRORS, OrderView
+from orders.services import amend
+
+MAX_KEY = 200
+
+
+class Submit(OrderView):
+    """Submit an order, or save a draft. Format, key and data are checked at once; files and business rules follow."""
+
+    @extend_schema(
+        operation_id="submitOrder",
+        request=drafts.Draft,
+        responses={201: answers.SubmitAnswer, **ERRORS},
+        parameters=[
+            OpenApiParameter("dryRun", bool, description="Answer with the problems only; store nothing"),
+            OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER,
+                             description="The same key and body again give the first answer again"),
+            OpenApiParameter("Customer-Reference-ID", str, OpenApiParameter.HEADER,
+                             description="Whose order it is, on a connector that is open to all customers"),
+        ],
+    )  # fmt: skip
+    def post(self, request: Request, **_: Any) -> Response:
+        incoming = Incoming(
+            body=strict.read_body(request, max_bytes=settings.API_MAX_BYTES), headers=dict(request.headers), content_type=request.content_type,
+            key=request.headers.get("Idempotency-Key", ""),
+            customer_reference=request.headers.get("Customer-Reference-ID", ""),
+        )  # fmt: skip
+        if len(incoming.key) > MAX_KEY:
+            raise Rejected([Problem("IDEMPOTENCY_KEY_TOO_LONG", f"Idempotency-Key is longer than {MAX_KEY} characters.")], status=400)
+        if request.query_params.get("dryRun", "").lower() in ("1", "true"):
+            return self.dry_run(incoming)
+        outcome = pipeline.take(incoming, connector=request.auth)
+        if outcome.problems:
+            raise Rejected(outcome.problems, status=outcome.status)
+        headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
+        return Response(outcome.answer, status=200 if outcome.replayed else outcome.status, headers=headers)
+
+    def dry_run(self, incoming: Incoming) -> Response:
+        """The problems a submission would have, as far as they can be known without its files; nothing is stored."""
+        case, problems = pipeline.understand(pipeline.receive(incoming, connector=self.request.auth))
+        problems += pipeline.check_rules(case)
+        if errors(problems):
+            raise Rejected(problems)
+        return Response({"valid": True, "problems": [problem.as_dict() for problem in problems]})
+
+
+class ShipmentChange(drafts.Part):
+    """At least one of the two."""
+
+    shipment_method_uid: drafts.Text(200) | None = None
+    shipping_address: drafts.Address | None = None
+
+
+class Shipment(OrderView):
+    """Change where the order goes, or how, until it is shipped."""
+
+    @extend_schema(operation_id="updateShipment", request=ShipmentChange, responses={200: answers.OrderAnswer, **ERRORS})
+    def put(self, request: Request, ref: str, **_: Any) -> Response:
+        order, asked = self.order(ref), drafts.read(request.data, ShipmentChange)
+        changes = {"shipment_method": asked.shipment_method_uid, "address": asked.shipping_address}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if not changes:
+            raise Rejected([Problem("SHIPMENT_EMPTY", "Nothing to update.", hint="Send shipmentMethodUid or shippingAddress.")])
+        if "updateShipment" not in answers.actions_of(order):
+            raise Rejected([Problem("ORDER_STATUS_CONFLICT", f"The order is {order.get_status_display()}: it is too late.",
+                                    hint="The shipment can be changed until the order is shipped.")], status=409)  # fmt: skip
+        if asked.shipping_address is not None and (found := list(address_problems(asked.shipping_address))) and errors(found):
+            raise Rejected(found)
+        return Response(answers.order_of(amend(order, by=request.user.by, **changes)).json_data())
+
+
+def address_problems(address: drafts.Address) -> Iterator[Problem]:
+    """What the data checks say of a new address alone."""
+    draft = drafts.Draft.model_construct(shipping_address=address)
+    yield from data.address(draft)
+    yield from data.contact(draft)

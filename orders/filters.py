@@ -1,0 +1,72 @@
+"""One FilterSet for the orders' page, their CSV and the API's search."""
+
+from datetime import UTC, datetime, time
+
+import django_filters as filters
+from django import forms
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from gelatoconnect.lib.ids import NO_ID, first_id, parse_id
+from orders import search
+from orders.lifecycle import FLOOR, OPEN, Status
+from orders.models import Customer, Order
+
+# Saved views: name → (label, the orders in it). The first is what the page opens with.
+VIEWS: dict[str, tuple[str, Q]] = {
+    "all": ("All", Q()),
+    "attention": ("Needs attention", Q(status=Status.FAILED) | Q(held=True)),
+    "approval": ("To approve", Q(status=Status.PASSED)),
+    "ready": ("Ready for production", Q(status=Status.CREATED)),
+    "production": ("In production", Q(status__in=FLOOR[1:])),
+    "to_ship": ("To ship", Q(status=Status.PACKAGED)),
+    "shipped": ("On the way", Q(status__in=(Status.SHIPPED, Status.IN_TRANSIT))),
+    "late": ("Late", Q(status__in=[status for status in OPEN if status not in (Status.SHIPPED, Status.IN_TRANSIT)])),
+}
+
+
+class InFilter(filters.BaseInFilter, filters.CharFilter):
+    """Comma-separated values, any of them."""
+
+
+class IdInFilter(InFilter):
+    """Comma-separated ids, any of them; what is no id finds nothing."""
+
+    def filter(self, orders: QuerySet[Order], value: list[str] | None) -> QuerySet[Order]:
+        return super().filter(orders, [id for id in map(parse_id, value) if id] or [NO_ID] if value else value)
+
+
+class OrderFilter(filters.FilterSet):
+    q = filters.CharFilter(method="find", label="Search")
+    view = filters.ChoiceFilter(method="in_view", choices=[(name, label) for name, (label, _) in VIEWS.items()], label="View")
+    status = filters.MultipleChoiceFilter(choices=Status.choices, label="Status")
+    customer = filters.ModelMultipleChoiceFilter("customer__reference", queryset=Customer.objects.all(),
+                                                 to_field_name="reference", label="Customer")  # fmt: skip
+    channel = InFilter(lookup_expr="in", label="Channel")
+    country = InFilter(lookup_expr="in", label="Country")
+    currency = InFilter(lookup_expr="in", label="Currency")
+    connector = IdInFilter(lookup_expr="in", label="Connector")
+    id = IdInFilter(lookup_expr="in", label="Id")
+    reference = InFilter(lookup_expr="in", label="Reference")
+    order_type = InFilter(lookup_expr="in", label="Type")
+    financial_status = InFilter(lookup_expr="in", label="Financial status")
+    held = filters.BooleanFilter(label="On hold")
+    since = filters.DateFilter(method="born_since", label="From", widget=forms.DateInput(attrs={"type": "date"}))
+    until = filters.DateFilter(method="born_until", label="To", widget=forms.DateInput(attrs={"type": "date"}))
+
+    class Meta:
+        model = Order
+        fields: list[str] = []
+
+    def find(self, orders: QuerySet[Order], _name: str, text: str) -> QuerySet[Order]:
+        return search.find(orders, text)
+
+    def in_view(self, orders: QuerySet[Order], _name: str, view: str) -> QuerySet[Order]:
+        orders = orders.filter(VIEWS[view][1])
+        return orders.filter(ship_by__lt=timezone.now().date()) if view == "late" else orders
+
+    def born_since(self, orders: QuerySet[Order], _name: str, day: datetime) -> QuerySet[Order]:
+        return orders.filter(id__gte=first_id(datetime.combine(day, time.min, tzinfo=UTC)))
+
+    def born_until(self, orders: QuerySet[Order], _name: str, day: datetime) -> QuerySet[Order]:
+        return orders.filter(id__lte=first_id(datetime.combine(day, time.max, tzinfo=UTC)))

@@ -1,0 +1,77 @@
+"""Telling customers: an event, matched by a trigger, becomes a signed webhook or an e-mail with the standard payload."""
+
+import json
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db.models import Q
+from django.template.loader import render_to_string
+
+from orders import webhooks
+from orders.events import Permanent, TryLater, listen
+from orders.models import Delivery, Event, Order, Trigger
+
+
+def matching(event: Event) -> Iterator[str]:
+    """Ids of the active triggers that want this event: the customer's own and those for all."""
+    wanted = Trigger.objects.filter(Q(customer=event.customer_id) | Q(customer=None), active=True)
+    for id, pattern in wanted.values_list("id", "event"):
+        if fnmatchcase(event.kind, pattern):
+            yield str(id)
+
+
+@listen("*", name="trigger", each=matching)
+def notify(delivery: Delivery) -> None:
+    trigger = Trigger.objects.filter(pk=delivery.target, active=True).first()
+    if trigger is None:
+        raise Permanent("The trigger was removed or switched off.")
+    try:
+        if trigger.channel == Trigger.Channel.EMAIL:
+            _mail(trigger, delivery)
+        else:
+            webhooks.post(trigger, delivery, body=json.dumps(payload(delivery.event), separators=(",", ":")).encode())
+    except TryLater as failure:
+        if not trigger.retry:
+            raise Permanent(str(failure)) from failure
+        raise
+
+
+def payload(event: Event) -> dict[str, Any]:
+    """The standard payload: what happened, when, to which order; package and shipment where the event tells of one.
+
+    The envelope (type, timestamp, data) is that of Standard Webhooks 1.0; `data.sequence` orders an order's events.
+    """
+    data: dict[str, Any] = {"eventId": str(event.pk), "sequence": event.sequence}
+    if event.customer:
+        customer = event.customer
+        data["customer"] = {"id": str(customer.pk), "name": customer.name, "referenceId": customer.reference}
+    if event.order:
+        data["order"] = _order(event.order, event)
+    data |= {name: event.data[name] for name in ("package", "shipment", "problems", "reason", "request") if name in event.data}
+    return {"type": event.kind, "timestamp": event.at.isoformat().replace("+00:00", "Z"), "data": data}
+
+
+def _order(order: Order, event: Event) -> dict[str, Any]:
+    return {
+        "id": str(order.pk), "referenceId": order.reference, "metadata": order.metadata,
+        "fulfillmentStatus": event.target or order.status,
+        "items": [{"id": str(item.pk), "referenceId": item.reference, "quantity": item.quantity_due} for item in order.items.all()],
+    }  # fmt: skip
+
+
+def _mail(trigger: Trigger, delivery: Delivery) -> None:
+    event = delivery.event
+    context = {"event": event, "order": event.order, "customer": event.customer, "url": settings.PUBLIC_URL,
+               "problems": event.data.get("problems", []), "reason": event.data.get("reason", "")}  # fmt: skip
+    what = event.kind.partition(".")[2].replace("_", " ")
+    subject = " ".join(f"Order {event.order.reference}: {what}".split()) if event.order else what
+    message = EmailMessage(subject, render_to_string("emails/event.txt", context), to=[trigger.address],
+                           headers={"Message-ID": f"<{event.pk}.{trigger.pk}@gelatoconnect>"})  # fmt: skip
+    delivery.report = {"request": {"to": trigger.address, "subject": subject, "body": message.body}}  # type: ignore[attr-defined]
+    try:
+        message.send()
+    except OSError as error:  # smtplib's errors are OSErrors
+        raise TryLater(f"The mail server did not take it: {error}") from error

@@ -1,0 +1,218 @@
+"""The three writers of orders: place gives birth, move changes the status, amend changes everything else.
+
+Each writes one Event in the same transaction, or nothing happened at all. `by` names the actor of the history:
+"user:ada", "connector:shop", "carrier:manual" or "system".
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from babel.numbers import get_currency_precision
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from gelatoconnect.lib.problems import Problem
+from orders import drafts
+from orders.events import emit
+from orders.lifecycle import STEPS
+from orders.models import Address, Customer, Event, Item, Order, PrintFile, Product, SearchEntry
+
+
+class Duplicate(Exception):  # noqa: N818
+    """The sender asked that a reference be used once, and it has been used: `order_id` says by which order."""
+
+    def __init__(self, order_id: UUID, reference: str) -> None:
+        super().__init__(f"An order with the reference {reference!r} exists already.")
+        self.order_id = order_id
+
+
+def place(draft: drafts.Draft, *, customer: Customer, products: Sequence[Product | None], by: str, channel: str = "api",
+          connector: UUID | None = None, once: bool = False, problems: Iterable[Problem] = ()) -> Order:  # fmt: skip
+    """Give birth to the order that `draft` asks for: Received, or Draft when it says so.
+
+    products: one for each item, in order. once: refuse a reference that this customer has used before (Duplicate).
+    """
+    try:
+        with transaction.atomic():
+            if once:
+                _refuse_second(customer, draft.order_reference_id)
+            order = _new_order(draft, customer=customer, channel=channel, connector=connector, once=once)
+            order.problems = [problem.as_dict() for problem in problems]
+            if draft.order_type == "order":
+                order.submit()
+            # Keys are made here and foreign keys are checked at the commit: the event may go first and number itself.
+            emit(order, "order.received" if draft.order_type == "order" else "order.saved", by=by, target=order.status,
+                 channel=channel)
+            order.address.save(force_insert=True)
+            order.save(force_insert=True)
+            _insert_items(order, draft.items, products)
+            SearchEntry(order=order, text=search_text(order, order.address)).save(force_insert=True)
+    except IntegrityError:
+        _refuse_second(customer, draft.order_reference_id)
+        raise
+    return order
+
+
+def move(order: Order, step: Callable | str, *, by: str, **answers: Any) -> Order:
+    """Take one step of the lifecycle (`move(order, Order.finish, by="user:ada")`). The only thing that saves a status.
+
+    answers: what the step asks for (reason, problems). Raises TransitionNotAllowed, and nothing has happened.
+    """
+    verb = step if isinstance(step, str) else step.__name__
+    with changing(order) as fresh:
+        source, since = fresh.status, fresh.status_since
+        getattr(fresh, verb)(**answers)
+        fresh.status_since = timezone.now()
+        said = {"reason": answers["reason"]} if answers.get("reason") else {}
+        if fresh.problems and verb in ("fail", "accept"):
+            said["problems"] = fresh.problems
+        emit(fresh, STEPS[verb].event, by=by, source=source, target=fresh.status, verb=verb,
+             seconds=(fresh.status_since - since).total_seconds(), **said)  # fmt: skip
+    return fresh
+
+
+class Changes:
+    """What `amend` can change, one method each. A method returns {what: [before, after]}, empty when nothing changed."""
+
+    def address(self, order: Order, value: drafts.Address) -> dict[str, Any]:
+        said = {}
+        for field in Address.FIELDS:
+            before, after = getattr(order.address, field), getattr(value, field)
+            if before != after:
+                said[f"address.{field}"] = [before, after]
+                setattr(order.address, field, after)
+        order.country = order.address.country
+        order.address.save()
+        SearchEntry.objects.filter(order=order).update(text=search_text(order, order.address))
+        return said
+
+    def shipment_method(self, order: Order, value: str) -> dict[str, Any]:
+        before, order.shipment_method = order.shipment_method, value
+        return {"shipment_method": [before, value]} if before != value else {}
+
+    def files(self, order: Order, value: Mapping[UUID, str]) -> dict[str, Any]:
+        """New addresses of print files, by file id; what was known of the old content is forgotten."""
+        said = {}
+        for file in PrintFile.objects.filter(item__order=order, pk__in=value):
+            said[f"file.{file.type}.{file.item_id}"] = [file.url, value[file.pk]]
+            forgotten = PrintFile(pk=file.pk, item_id=file.item_id, type=file.type, url=value[file.pk])
+            forgotten.save(force_update=True)
+        return said
+
+    def products(self, order: Order, value: Mapping[UUID, Product]) -> dict[str, Any]:
+        """Products of items, by item id."""
+        said = {}
+        for item in order.items.filter(pk__in=value):
+            said[f"item.{item.number}.product"] = [item.product_uid, value[item.pk].uid]
+            item.product, item.product_uid = value[item.pk], value[item.pk].uid
+            item.save()
+        return said
+
+    def cancel(self, order: Order, value: Mapping[UUID, int]) -> dict[str, Any]:
+        """Pieces not to be made, by item id; never more than are not packed yet."""
+        said = {}
+        for item in order.items.filter(pk__in=value):
+            before, item.canceled = item.canceled, min(item.canceled + value[item.pk], item.quantity - item.packed)
+            if item.canceled != before:
+                said[f"item.{item.number}.canceled"] = [before, item.canceled]
+                item.save(update_fields=["canceled"])
+        return said
+
+    def hold(self, order: Order, value: tuple[str, datetime | None] | None) -> dict[str, Any]:
+        """(reason, until) stops the order where it stands; None lets it go on."""
+        before = order.held
+        order.held = value is not None
+        order.hold_reason, order.hold_until = value or ("", None)
+        return {"held": [before, order.held]} if before != order.held or value else {}
+
+    def note(self, order: Order, value: str) -> dict[str, Any]:
+        return {"note": [None, value]}
+
+
+_KINDS = {"hold": lambda value: "order.held" if value else "order.resumed", "note": lambda value: "order.noted"}
+
+
+def amend(order: Order, *, by: str, reason: str = "", **changes: Any) -> Order:
+    """Change an order without moving it: see Changes for what there is. Nothing changed: nothing is written."""
+    with changing(order) as fresh:
+        said: dict[str, Any] = {}
+        for name, value in changes.items():
+            said |= getattr(Changes(), name)(fresh, value)
+        if said:
+            only = next(iter(changes)) if len(changes) == 1 else ""
+            kind = _KINDS[only](changes[only]) if only in _KINDS else "order.amended"
+            emit(fresh, kind, by=by, changes=said, **({"reason": reason} if reason else {}))
+    return fresh
+
+
+@contextmanager
+def changing(order: Order) -> Iterator[Order]:
+    """The order read anew under its row lock, saved at the end of the same transaction."""
+    with transaction.atomic():
+        fresh = Order.objects.select_for_update(of=("self",)).select_related("customer", "address").get(pk=order.pk)
+        yield fresh
+        fresh.save()
+
+
+def tell(order: Order, kind: str, *, by: str, **data: Any) -> Event:
+    """Write an event that changes nothing on the order itself (a carrier's scan, a booked label)."""
+    with changing(order) as fresh:
+        return emit(fresh, kind, by=by, **data)
+
+
+def search_text(order: Order, address: Address) -> str:
+    words = [order.reference, address.name, address.company_name, address.email, str(order.pk)]
+    return " ".join(word for word in words if word).lower()
+
+
+def minor_units(amount: Decimal | None, currency: str) -> int | None:
+    """12.90 EUR → 1290; 500 JPY → 500 (ISO 4217 decimals)."""
+    if amount is None:
+        return None
+    return int((amount * 10 ** get_currency_precision(currency or "EUR")).to_integral_value())
+
+
+def working_day(start: date, days: int) -> date:
+    """`days` working days (Monday to Friday) after `start`."""
+    day = start
+    while days:
+        day += timedelta(days=1)
+        days -= day.weekday() < 5
+    return day
+
+
+def _refuse_second(customer: Customer, reference: str) -> None:
+    first = Order.objects.filter(customer=customer, reference=reference).order_by("id").values_list("pk", flat=True).first()
+    if first:
+        raise Duplicate(first, reference)
+
+
+def _new_order(draft: drafts.Draft, *, customer: Customer, channel: str, connector: UUID | None, once: bool) -> Order:
+    address = Address(**draft.shipping_address.model_dump(include=set(Address.FIELDS)))
+    retail = draft.retail_currency or draft.currency
+    return Order(
+        customer=customer, reference=draft.order_reference_id, address=address, channel=channel, connector=connector,
+        unique_reference=draft.order_reference_id if once else None, order_type=draft.order_type,
+        country=address.country, currency=draft.currency, retail_currency=draft.retail_currency,
+        retail_shipping_price=minor_units(draft.retail_shipping_price_incl_vat, retail),
+        shipment_method=draft.shipment_method_uid, metadata=draft.metadata, extra=draft.model_extra or {},
+        item_count=len(draft.items), ship_by=working_day(timezone.now().date(), customer.sla_days),
+    )  # fmt: skip
+
+
+def _insert_items(order: Order, lines: Sequence[drafts.DraftItem], products: Sequence[Product | None]) -> None:
+    currency = order.retail_currency or order.currency
+    items, files = [], []
+    for number, (line, product) in enumerate(zip(lines, products, strict=True), 1):
+        items.append(Item(
+            order=order, number=number, reference=line.item_reference_id, product=product, variant=line.product_variant,
+            product_uid=product.uid if product else line.product_uid, product_name=line.product_name,
+            quantity=line.quantity, retail_price=minor_units(line.retail_price_incl_vat, currency), metadata=line.metadata,
+        ))  # fmt: skip
+        files += [PrintFile(item=items[-1], type=file.type, url=file.url, md5=file.md5) for file in line.files]
+    Item.objects.bulk_create(items)
+    PrintFile.objects.bulk_create(files)

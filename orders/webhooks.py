@@ -1,0 +1,42 @@
+"""The signed POST, by Standard Webhooks 1.0.0 (https://github.com/standard-webhooks/standard-webhooks)."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+
+from gelatoconnect.lib import http
+from orders.events import Permanent, TryLater
+from orders.models import Delivery, Trigger
+
+
+def post(trigger: Trigger, delivery: Delivery, *, body: bytes) -> None:
+    """Send the body, signed. 2xx is success; a redirect is a failure; the id is the event's on every attempt."""
+    headers = {"Content-Type": "application/json"} | signed(str(delivery.event_id), int(time.time()), body, secret=trigger.secret)
+    report = delivery.report = {  # type: ignore[attr-defined]
+        "request": {"method": "POST", "url": trigger.address, "headers": headers, "body": body.decode()}
+    }
+    try:
+        answer = http.send(trigger.address, body=body, headers=headers)
+    except http.Failed as failure:
+        raise (Permanent if failure.permanent else TryLater)(f"{failure.code}: {failure.message}") from failure
+    report["answer"] = {"status": answer.status, "body": answer.body.decode(errors="replace")}
+    if not 200 <= answer.status < 300:
+        raise TryLater(f"The receiver answered {answer.status}.", after=_retry_after(answer.headers.get("retry-after", "")))
+
+
+def signed(id: str, timestamp: int, body: bytes, *, secret: str) -> dict[str, str]:
+    """The three headers of the signature; timestamp in Unix seconds, secret as "whsec_" + base64."""
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except binascii.Error as error:
+        raise Permanent("The trigger's secret is not base64.") from error
+    content = b".".join((id.encode(), str(timestamp).encode(), body))
+    signature = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+    return {"webhook-id": id, "webhook-timestamp": str(timestamp), "webhook-signature": f"v1,{signature}"}
+
+
+def _retry_after(text: str) -> float | None:
+    """Seconds, of the two forms of RFC 9110 §10.2.3 the one in seconds; at most a day."""
+    return min(float(text), 86_400.0) if text.isdigit() else None

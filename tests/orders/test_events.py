@@ -1,0 +1,144 @@
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from orders import events
+from orders.events import Listener, Permanent, TryLater, deliver, due, replay, sweep
+from orders.models import Attempt, Delivery, Order
+from orders.services import move
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list:
+    """One listener to everything, which does what the test puts into `say`."""
+    calls: list = []
+
+    def handle(delivery: Delivery):
+        calls.append(delivery.event.kind)
+        return handle.say(delivery)
+
+    handle.say = lambda delivery: None
+    monkeypatch.setattr(events, "LISTENERS", {"ear": Listener("ear", ("*",), handle, delays=(5, 60))})
+    calls.append(handle)
+    return calls
+
+
+def later_by(seconds: float) -> None:
+    Delivery.objects.filter(state="due").update(due=timezone.now() - timedelta(seconds=seconds))
+
+
+def test_a_delivery_is_done_once(heard: list, order: Order) -> None:
+    assert sweep() == 1
+    assert sweep() == 0
+    assert heard[1:] == ["order.received"]
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.attempts, delivery.lease) == ("done", 1, None)
+    assert Attempt.objects.get().succeeded is True
+
+
+def test_a_failing_delivery_waits_longer_each_time_and_is_given_up_visibly(heard: list, order: Order) -> None:
+    def fail(delivery: Delivery) -> None:
+        raise TryLater("away")
+
+    heard[0].say = fail
+    sweep()
+    delivery = Delivery.objects.get()
+    assert delivery.state == "due"
+    assert 3.9 < (delivery.due - timezone.now()).total_seconds() < 6.1
+    later_by(0)
+    sweep()
+    assert 47 < (Delivery.objects.get().due - timezone.now()).total_seconds() < 73
+    later_by(0)
+    sweep()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.attempts, delivery.error) == ("given_up", 3, "away")
+    assert [attempt.message for attempt in Attempt.objects.all()] == ["away"] * 3
+
+
+def test_the_receivers_wish_to_wait_longer_is_honoured(heard: list, order: Order) -> None:
+    def busy(delivery: Delivery) -> None:
+        raise TryLater("busy", after=500)
+
+    heard[0].say = busy
+    sweep()
+    assert (Delivery.objects.get().due - timezone.now()).total_seconds() > 499
+
+
+def test_what_can_never_work_is_given_up_at_once(heard: list, order: Order) -> None:
+    def never(delivery: Delivery) -> None:
+        raise Permanent("gone")
+
+    heard[0].say = never
+    sweep()
+    assert Delivery.objects.get().state == "given_up"
+
+
+def test_a_given_up_delivery_can_be_sent_again(heard: list, order: Order) -> None:
+    test_what_can_never_work_is_given_up_at_once(heard, order)
+    heard[0].say = lambda delivery: None
+    assert replay(Delivery.objects.all()) == 1
+    sweep()
+    assert Delivery.objects.get().state == "done"
+
+
+def test_an_unexpected_error_of_a_listener_is_tried_again(heard: list, order: Order) -> None:
+    heard[0].say = lambda delivery: 1 / 0
+    sweep()
+    assert (Delivery.objects.get().state, Delivery.objects.get().error) == ("due", "division by zero")
+
+
+def test_a_worker_that_lost_its_lease_changes_nothing(heard: list, order: Order) -> None:
+    def overtaken(delivery: Delivery):
+        Delivery.objects.update(lease="00000000-0000-0000-0000-000000000001")  # another worker took it meanwhile
+        return lambda: move(order, Order.accept, by="system")
+
+    heard[0].say = overtaken
+    sweep(seconds=0.1)
+    assert Order.objects.get().status == "received"
+    assert Delivery.objects.get().state == "due"
+    assert Attempt.objects.count() == 0
+
+
+def test_a_leased_delivery_is_nobody_elses_until_the_lease_ends(heard: list, order: Order) -> None:
+    delivery = Delivery.objects.get()
+    assert events._claim(delivery.pk) is not None
+    assert deliver(delivery.pk) is False
+    assert due(limit=10) == []
+    later_by(1)  # the lease has run out: its worker is dead
+    assert deliver(delivery.pk) is True
+    assert Delivery.objects.get().attempts == 2
+
+
+def test_the_conclusion_and_the_end_of_the_delivery_happen_together(heard: list, order: Order) -> None:
+    def conclude() -> None:
+        move(order, Order.accept, by="system")
+        raise RuntimeError("too late")
+
+    heard[0].say = lambda delivery: conclude
+    sweep()
+    assert Order.objects.get().status == "received"
+    assert Delivery.objects.get().state == "due"
+
+
+def test_a_conclusion_that_the_order_has_outrun_is_dropped(heard: list, order: Order) -> None:
+    move(order, Order.cancel, by="user:ada")
+    heard[0].say = lambda delivery: lambda: move(order, Order.accept, by="system")
+    sweep()
+    assert Order.objects.get().status == "canceled"
+    assert {delivery.state for delivery in Delivery.objects.all()} == {"given_up"}
+
+
+def test_one_orders_deliveries_to_one_target_keep_their_order(heard: list, order: Order) -> None:
+    move(order, Order.accept, by="system")
+    first, second = Delivery.objects.order_by("id")
+    assert due(limit=10) == [first.pk]
+    Delivery.objects.filter(pk=first.pk).update(state="done")
+    assert due(limit=10) == [second.pk]
+
+
+def test_finding_due_deliveries_uses_the_index_of_open_ones(order: Order) -> None:
+    plan = Delivery.objects.filter(state="due", due__lte=timezone.now()).order_by("due").explain()
+    if connection.vendor == "sqlite":
+        assert "delivery_due" in plan
