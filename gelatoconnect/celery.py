@@ -37,6 +37,7 @@ class Every:
 TIMETABLE = [
     # The clock wakes the workers for this, and does it by itself only when nobody else does.
     Every(1, "sweep", "orders.events.sweep"),
+    Every(60, "resume holds", "orders.services.resume_due"),
 ]
 
 app = Celery("gelatoconnect")

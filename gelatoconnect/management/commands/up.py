@@ -120,7 +120,7 @@ def choose_broker() -> tuple[list[Program], str]:
         path = Path(tempfile.mkdtemp(prefix="gelatoconnect-")) / "broker.sock"
     command = [
         str(redis), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700", "--save", "",
-        "--appendonly", "no", "--maxmemory", "64mb", "--loglevel", "warning",
+        "--appendonly", "no", "--maxmemory", "64mb", "--logfile", str(settings.DATA_DIR / "broker.log"),
     ]  # fmt: skip
     return [Program("broker", command, last=True)], f"unix://{quote(str(path))}"
 

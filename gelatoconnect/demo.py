@@ -1,0 +1,295 @@
+"""The demo shop: customers, products and some sixty orders, walked through the real doors to every status.
+
+Everything happens as in life: requests come in by `pipeline.take`, files are fetched by the guarded door from a web
+server that runs meanwhile, checks and labels are deliveries, and people move orders. Only the clock is the demo's own:
+the orders are spread over the past two weeks, so that the pages have something to show.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from unittest import mock
+
+import uuid_utils.compat
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+
+from gelatoconnect import specimens, welcome
+from gelatoconnect.lib.secrets import hashed
+from intake import pipeline
+from intake.connectors.base import Incoming
+from intake.models import ApiKey, Connector
+from orders.events import sweep
+from orders.lifecycle import STEPS
+from orders.models import Customer, CustomerProduct, Order, Product, ShipmentMethod, Trigger
+from orders.services import amend, move
+from shipping import packing, tracking
+from shipping.models import CarrierAccount
+
+CUSTOMERS = [
+    dict(reference="acme", name="Acme Gifts", email="orders@acme.example"),
+    dict(reference="nordic", name="Nordic Posters", email="print@nordic.example", requires_approval=True),
+    dict(reference="bookworm", name="Bookworm GmbH", email="druck@bookworm.example", countries=["DE", "AT", "CH", "NO", "SE"]),
+]
+PRODUCTS = [
+    dict(uid="card-a6", name="Greeting card A6", trim_width=105, trim_height=148, pages_max=2, weight=8,
+         formats=["pdf"], customs_description="Printed greeting cards", hs_code="4909.00"),
+    dict(uid="flyer-a5", name="Flyer A5", trim_width=148, trim_height=210, pages_max=2, weight=6, quantity_max=50_000,
+         formats=["pdf"], print_profile="sheetfed", customs_description="Printed flyers", hs_code="4911.10"),
+    dict(uid="poster-30x40", name="Poster 30 × 40 cm", trim_width=300, trim_height=400, weight=60,
+         formats=["pdf", "jpeg", "png"], customs_description="Printed poster", hs_code="4911.91"),
+    dict(uid="photobook-a5", name="Photo book A5, softcover", trim_width=148, trim_height=210, pages_min=8, pages_max=96,
+         pages_multiple=4, weight=180, formats=["pdf"], customs_description="Photo book", hs_code="4911.91"),
+    dict(uid="sticker-7x7", name="Sticker 70 × 70 mm", trim_width=70, trim_height=70, bleed=2, weight=2,
+         formats=["pdf", "png"], available=False, customs_description="Stickers", hs_code="4911.99"),
+]  # fmt: skip
+METHODS = [("normal", "Letter post"), ("standard", "Parcel"), ("express", "Express parcel")]
+# File name → how it is made. The good ones first; each of the others has one fault.
+FILES = {
+    "card-a6.pdf": partial(specimens.pdf, trim=(105, 148), seed=1, text="Happy birthday"),
+    "card-dots.pdf": partial(specimens.pdf, trim=(105, 148), seed=2, text="Thank you"),
+    "card-both.pdf": partial(specimens.pdf, trim=(105, 148), pages=2, seed=3, text="With love"),
+    "flyer-a5.pdf": partial(specimens.pdf, trim=(148, 210), pages=2, seed=4, text="Open day"),
+    "poster.pdf": partial(specimens.pdf, trim=(300, 400), seed=5, text="Fjord"),
+    "poster-2.pdf": partial(specimens.pdf, trim=(300, 400), seed=6, text="Aurora"),
+    "photobook.pdf": partial(specimens.pdf, trim=(148, 210), pages=8, seed=7, text="Summer"),
+    "low-resolution.pdf": partial(specimens.pdf, trim=(105, 148), ppi=72, seed=8, text="Blurry"),
+    "no-bleed.pdf": partial(specimens.pdf, trim=(105, 148), bleed=0, seed=9, text="Too tight"),
+    "wrong-size.pdf": partial(specimens.pdf, trim=(90, 120), seed=10, text="Too small"),
+    "font-missing.pdf": partial(specimens.pdf, trim=(105, 148), embed_fonts=False, seed=11, text="Which font?"),
+    "password.pdf": partial(specimens.pdf, trim=(105, 148), encrypt=True, seed=12),
+    "truncated.pdf": partial(specimens.pdf, trim=(105, 148), truncated=True, seed=13),
+    "web-page.pdf": lambda: b"<!doctype html><title>Sign in</title><p>Please sign in to see this file.",
+}
+PEOPLE = [
+    ("Ana", "Ruiz", "Karl Johans gate 4", "Oslo", "0154", "NO"), ("Lena", "Koch", "Am Weg 3", "Bonn", "53111", "DE"),
+    ("Ingrid", "Berg", "Strandgaten 12", "Bergen", "5013", "NO"), ("Łukasz", "Żak", "ul. Długa 5", "Kraków", "31-147", "PL"),
+    ("Zoë", "de Vries", "Keizersgracht 210", "Amsterdam", "1016 DZ", "NL"),
+    ("Elin", "Åkesson", "Storgatan 8", "Malmö", "211 42", "SE"), ("Max", "Gruber", "Ringstraße 1", "Wien", "1010", "AT"),
+    ("Chloé", "Martin", "12 rue des Lilas", "Lyon", "69003", "FR"),
+]  # fmt: skip
+# How far each good order is walked: so many of them to each status.
+WALKS = {"created": 6, "in_production": 5, "printed": 3, "packaged": 4, "shipped": 4, "in_transit": 4, "delivered": 12,
+         "returned": 1, "canceled": 2}  # fmt: skip
+WAY = ("start", "finish", "package", "ship", "travel", "arrive")
+FAULTS = ["low-resolution.pdf", "no-bleed.pdf", "wrong-size.pdf", "font-missing.pdf", "password.pdf", "truncated.pdf",
+          "web-page.pdf", "not-there.pdf"]  # fmt: skip
+
+
+class Demo:
+    def __init__(self) -> None:
+        self.random = random.Random(7)  # noqa: S311
+        self.now = timezone.now() - timedelta(days=14)
+        self.number = 1000
+        self.base = ""
+        self.contents: dict[str, bytes] = {}
+
+    def build(self, *, say: Any) -> None:
+        say("customers, products, people …")
+        self._catalogue()
+        self._people()
+        self.contents = {f"/{name}": make() for name, make in FILES.items()}
+        self._keep_specimens()
+        with served(self.contents) as address, demo_clock(self):
+            self.base = address
+            Trigger.objects.filter(channel="webhook").update(address=f"{address}/hooks/orders", active=True)
+            say("orders, through the real doors …")
+            for walk in self._walks():
+                self._step(hours=self.random.uniform(2, 9))
+                walk()
+            sweep(seconds=60)
+        # Its receiver ran only for the demo.
+        Trigger.objects.filter(channel="webhook").update(active=False)
+        say(f"{Order.objects.count()} orders")
+
+    def _catalogue(self) -> None:
+        customers = {data["reference"]: Customer.objects.create(**data) for data in CUSTOMERS}
+        products = {data["uid"]: Product.objects.create(**data) for data in PRODUCTS}
+        for uid, name in METHODS:
+            ShipmentMethod.objects.create(uid=uid, name=name)
+        CustomerProduct.objects.create(customer=customers["bookworm"], name="Fotobuch", variant={"size": "A5"},
+                                       product=products["photobook-a5"])  # fmt: skip
+        CarrierAccount.objects.create(name="Parcel shop", carrier="manual")
+        self.connectors = {
+            name: Connector.objects.create(name=name, customer=customers.get(reference), prevent_duplicates=once)
+            for name, reference, once in [("demo", "acme", False), ("nordic-shop", "nordic", True), ("open", "", False)]
+        }
+        ApiKey.objects.create(connector=self.connectors["demo"], key=welcome.KEY, secret_hash=hashed(welcome.SECRET))
+        Trigger.objects.create(name="Acme's shop (demo receiver)", customer=customers["acme"], event="*", address="set below")
+        Trigger.objects.create(name="Failed orders", event="order.failed", channel="email", address="prepress@print.example")
+        Trigger.objects.create(name="Nordic: shipped", customer=customers["nordic"], event="order.shipped", channel="email",
+                               address="print@nordic.example")  # fmt: skip
+
+    def _people(self) -> None:
+        for name, role in welcome.LOGINS.items():
+            everything = role == "Administrator"
+            user = User.objects.create_user(name, f"{name}@print.example", welcome.PASSWORD, is_staff=everything,
+                                            is_superuser=everything)  # fmt: skip
+            user.groups.add(Group.objects.get(name=role))
+
+    def _keep_specimens(self) -> None:
+        folder = settings.DATA_DIR / "specimens"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self.contents.items():
+            (folder / name[1:]).write_bytes(content)
+
+    def _walks(self) -> list[Any]:
+        walks: list[Any] = [partial(self._walk_to, status) for status, times in WALKS.items() for _ in range(times)]
+        walks += [partial(self.submit, "demo", file=name) for name in FAULTS]
+        walks += [self._mended, self._held, self._wrong_address, self._unavailable, self._not_json, self._draft]
+        self.random.shuffle(walks)
+        approvals = [partial(self.submit, "nordic-shop", product="poster-30x40", file="poster-2.pdf")] * 2
+        return walks + approvals + [self._just_in]
+
+    def submit(self, connector: str, *, product: str = "card-a6", file: str = "card-a6.pdf", checked: bool = True,
+               **changes: Any) -> Order | None:  # fmt: skip
+        """One order by the API's pipeline; with the checks done unless told otherwise."""
+        self.number += 1
+        first, last, street, city, code, country = self.random.choice(PEOPLE)
+        body = {
+            "orderReferenceId": f"{connector.upper().split('-')[0]}-{self.number}", "currency": "EUR",
+            "shipmentMethodUid": self.random.choice(["normal", "standard", "standard,express"]),
+            "shippingAddress": {"firstName": first, "lastName": last, "addressLine1": street, "city": city, "postCode": code,
+                                "country": country, "email": f"{first[0]}.{last.split()[-1]}@example.com".lower()},
+            "items": [{"itemReferenceId": "1", "productUid": product, "quantity": self.random.choice([1, 1, 2, 5, 25]),
+                       "retailPriceInclVat": "4.90", "files": [{"type": "default", "url": f"{self.base}/{file}"}]}],
+            **changes,
+        }  # fmt: skip
+        outcome = pipeline.take(Incoming(body=json.dumps(body).encode()), connector=self.connectors[connector])
+        if checked:
+            sweep(seconds=60)
+        return outcome.order
+
+    def _walk_to(self, status: str) -> None:
+        connector, product, file = self.random.choice([
+            ("demo", "card-a6", "card-a6.pdf"), ("demo", "card-a6", "card-dots.pdf"), ("demo", "card-a6", "card-both.pdf"),
+            ("demo", "flyer-a5", "flyer-a5.pdf"), ("nordic-shop", "poster-30x40", "poster.pdf"),
+            ("demo", "photobook-a5", "photobook.pdf"),
+        ])  # fmt: skip
+        order = self.submit(connector, product=product, file=file)
+        assert order is not None  # noqa: S101
+        order = Order.objects.get(pk=order.pk)
+        if order.status == "passed":
+            order = move(order, Order.release, by="user:manager")
+        self._advance(order, to=status)
+
+    def _advance(self, order: Order, *, to: str) -> None:
+        if to == "canceled":
+            move(order, Order.cancel, by="connector:demo", reason="Ordered twice by mistake")
+            return
+        for verb in WAY:
+            if order.status == to:
+                return
+            self._step(hours=self.random.uniform(0.3, 7))
+            order = self._take(order, verb)
+            sweep(seconds=60)
+        if to == "returned":
+            self._scan(order, "returned", "Recipient moved")
+
+    def _take(self, order: Order, verb: str) -> Order:
+        if verb == "package":
+            packing.pack(order, contents={item.pk: item.quantity_due for item in order.items.all()}, weight=None, by="user:packer")
+        if verb in ("travel", "arrive"):
+            return self._scan(order, {"travel": "in_transit", "arrive": "delivered"}[verb])
+        by = {"orders.produce_order": "user:operator", "orders.pack_order": "user:packer", "orders.ship_order": "user:packer"}
+        return move(Order.objects.get(pk=order.pk), verb, by=by[STEPS[verb].permission])
+
+    def _scan(self, order: Order, status: str, message: str = "") -> Order:
+        for package in order.packages.all():  # type: ignore[attr-defined]
+            tracking.note(package, status=status, at=self.now, place=order.address.city, message=message, by="carrier:manual")
+        return Order.objects.get(pk=order.pk)
+
+    def _mended(self) -> None:
+        """A file without bleed, replaced by a person and tried again."""
+        order = self.submit("demo", file="no-bleed.pdf")
+        assert order is not None  # noqa: S101
+        self._step(hours=1)
+        file = order.items.get().files.get()
+        amend(order, by="user:manager", files={file.pk: f"{self.base}/card-dots.pdf"})
+        move(order, Order.retry, by="user:manager")
+        sweep(seconds=60)
+
+    def _held(self) -> None:
+        order = self.submit("demo")
+        assert order is not None  # noqa: S101
+        amend(order, by="user:manager", hold=("Customer asked to wait for a new design", None))
+
+    def _wrong_address(self) -> None:
+        self.submit("demo", shippingAddress={"firstName": "Kai", "addressLine1": "Hauptstr. 1", "city": "Köln", "postCode": "123",
+                                             "country": "DE", "email": "kai@"})  # fmt: skip
+
+    def _unavailable(self) -> None:
+        self.submit("demo", product="sticker-7x7", file="card-a6.pdf")
+
+    def _not_json(self) -> None:
+        pipeline.take(Incoming(body=b'{"orderReferenceId": "DEMO-9", "items": ['), connector=self.connectors["demo"])
+
+    def _draft(self) -> None:
+        self.submit("demo", orderType="draft")
+
+    def _just_in(self) -> None:
+        self.submit("demo", checked=False)
+
+    def _step(self, *, hours: float) -> None:
+        self.now = min(self.now + timedelta(hours=hours * 0.8), timezone.localtime(REAL_NOW()) - timedelta(minutes=5))
+
+
+REAL_NOW = timezone.now
+
+
+@contextmanager
+def demo_clock(demo: Demo) -> Iterator[None]:
+    """The time of the demo instead of the real one, for ids and for everything that asks Django."""
+
+    def now() -> datetime:
+        demo.now += timedelta(milliseconds=7)
+        return demo.now
+
+    def uuid7() -> Any:
+        return uuid_utils.compat.uuid7(int(now().timestamp()), demo.now.microsecond * 1000)
+
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch("django.utils.timezone.now", now))
+        stack.enter_context(mock.patch("gelatoconnect.lib.ids.uuid7", uuid7))
+        yield
+
+
+@contextmanager
+def served(files: dict[str, bytes]) -> Iterator[str]:
+    """A web server of this machine with the files, that also takes webhooks; allowed by the door while it runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = files.get(self.path)
+            self.answer(404 if content is None else 200, content or b"")
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.answer(200, b'{"ok": true}')
+
+        def answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    allowed = settings.FETCH_ALLOWED_HOSTS
+    settings.FETCH_ALLOWED_HOSTS = [*allowed, f"127.0.0.1:{server.server_port}"]
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        settings.FETCH_ALLOWED_HOSTS = allowed
+        server.shutdown()
+        server.server_close()
