@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from gelatoconnect.lib import limits, strict
-from gelatoconnect.lib.problems import Problem, Rejected
+from gelatoconnect.lib.problems import Problem, Rejected, problem_body
 from gelatoconnect.lib.secrets import hashed, same
 from intake.checks.references import find_customer
 from intake.models import ApiKey, Connector
@@ -77,7 +77,9 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         status, title, problems = error.status, error.title, error.problems
     elif isinstance(error, TransitionNotAllowed):
         status, title = 409, "The order is not in a status that allows this."
-        problems = [Problem("ORDER_STATUS_CONFLICT", str(title), hint="Read `actions` of the order to see what is allowed now.")]
+        problems = [
+            Problem("ORDER_STATUS_CONFLICT", str(title), hint="Read `actions` of the order to see what is allowed now.")
+        ]
     else:
         if isinstance(error, Http404):
             error = exceptions.NotFound("There is no such order for this key.")
@@ -91,13 +93,9 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
             headers["Retry-After"] = str(max(1, round(error.wait)))
         if header := getattr(error, "auth_header", None):
             headers["WWW-Authenticate"] = header
-    return problem_answer(problems, status=status, title=title, headers=headers)
+    body = problem_body(problems, status=status, title=str(title))
+    return Response(body, status=status, headers=headers, content_type="application/problem+json")
 
 
 CODES = {401: "AUTH_KEY_INVALID", 403: "AUTH_FORBIDDEN", 404: "ORDER_UNKNOWN", 405: "METHOD_NOT_ALLOWED",
          406: "NOT_ACCEPTABLE", 415: "MEDIA_TYPE_UNSUPPORTED", 429: "RATE_LIMITED"}  # fmt: skip
-
-
-def problem_answer(problems: list[Problem], *, status: int, title: str, headers: dict[str, str] | None = None) -> Response:
-    body = {"type": "about:blank", "title": title, "status": status, "errors": [problem.as_dict() for problem in problems]}
-    return Response(body, status=status, headers=headers, content_type="application/problem+json")

@@ -23,16 +23,27 @@ def demo_key(databases: Any = None, **_: Any) -> list[checks.CheckMessage]:
         return []  # not migrated yet
     if not there:
         return []
-    return [checks.Error("The demo's API key (demo:demo) is active while DEBUG is off.", id="gelatoconnect.E001",
-                         hint="Revoke it in the admin, use another database, or set DEBUG=1 on a machine of your own.")]  # fmt: skip
+    return [
+        checks.Error(
+            "The demo's API key (demo:demo) is active while DEBUG is off.",
+            id="gelatoconnect.E001",
+            hint="Revoke it in the admin, use another database, or set DEBUG=1 on a machine of your own.",
+        )
+    ]
 
 
 @checks.register
 def countries(**_: Any) -> list[checks.CheckMessage]:
     known = Locale("en").territories
     wrong = [code for code in (*settings.DESTINATIONS, settings.PRODUCER_COUNTRY) if code not in known]
-    return [checks.Error(f"{code!r} is not a country.", id="gelatoconnect.E002",
-                         hint="DESTINATIONS and PRODUCER_COUNTRY take ISO 3166-1 alpha-2 codes.") for code in wrong]  # fmt: skip
+    return [
+        checks.Error(
+            f"{code!r} is not a country.",
+            id="gelatoconnect.E002",
+            hint="DESTINATIONS and PRODUCER_COUNTRY take ISO 3166-1 alpha-2 codes.",
+        )
+        for code in wrong
+    ]
 
 
 @checks.register(checks.Tags.security)

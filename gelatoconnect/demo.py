@@ -36,20 +36,74 @@ from shipping.models import CarrierAccount
 CUSTOMERS = [
     dict(reference="acme", name="Acme Gifts", email="orders@acme.example"),
     dict(reference="nordic", name="Nordic Posters", email="print@nordic.example", requires_approval=True),
-    dict(reference="bookworm", name="Bookworm GmbH", email="druck@bookworm.example", countries=["DE", "AT", "CH", "NO", "SE"]),
+    dict(
+        reference="bookworm",
+        name="Bookworm GmbH",
+        email="druck@bookworm.example",
+        countries=["DE", "AT", "CH", "NO", "SE"],
+    ),
 ]
 PRODUCTS = [
-    dict(uid="card-a6", name="Greeting card A6", trim_width=105, trim_height=148, pages_max=2, weight=8,
-         formats=["pdf"], customs_description="Printed greeting cards", hs_code="4909.00"),
-    dict(uid="flyer-a5", name="Flyer A5", trim_width=148, trim_height=210, pages_max=2, weight=6, quantity_max=50_000,
-         formats=["pdf"], print_profile="sheetfed", customs_description="Printed flyers", hs_code="4911.10"),
-    dict(uid="poster-30x40", name="Poster 30 × 40 cm", trim_width=300, trim_height=400, weight=60,
-         formats=["pdf", "jpeg", "png"], customs_description="Printed poster", hs_code="4911.91"),
-    dict(uid="photobook-a5", name="Photo book A5, softcover", trim_width=148, trim_height=210, pages_min=8, pages_max=96,
-         pages_multiple=4, weight=180, formats=["pdf"], customs_description="Photo book", hs_code="4911.91"),
-    dict(uid="sticker-7x7", name="Sticker 70 × 70 mm", trim_width=70, trim_height=70, bleed=2, weight=2,
-         formats=["pdf", "png"], available=False, customs_description="Stickers", hs_code="4911.99"),
-]  # fmt: skip
+    dict(
+        uid="card-a6",
+        name="Greeting card A6",
+        trim_width=105,
+        trim_height=148,
+        pages_max=2,
+        weight=8,
+        formats=["pdf"],
+        customs_description="Printed greeting cards",
+        hs_code="4909.00",
+    ),
+    dict(
+        uid="flyer-a5",
+        name="Flyer A5",
+        trim_width=148,
+        trim_height=210,
+        pages_max=2,
+        weight=6,
+        quantity_max=50_000,
+        formats=["pdf"],
+        print_profile="sheetfed",
+        customs_description="Printed flyers",
+        hs_code="4911.10",
+    ),
+    dict(
+        uid="poster-30x40",
+        name="Poster 30 × 40 cm",
+        trim_width=300,
+        trim_height=400,
+        weight=60,
+        formats=["pdf", "jpeg", "png"],
+        customs_description="Printed poster",
+        hs_code="4911.91",
+    ),
+    dict(
+        uid="photobook-a5",
+        name="Photo book A5, softcover",
+        trim_width=148,
+        trim_height=210,
+        pages_min=8,
+        pages_max=96,
+        pages_multiple=4,
+        weight=180,
+        formats=["pdf"],
+        customs_description="Photo book",
+        hs_code="4911.91",
+    ),
+    dict(
+        uid="sticker-7x7",
+        name="Sticker 70 × 70 mm",
+        trim_width=70,
+        trim_height=70,
+        bleed=2,
+        weight=2,
+        formats=["pdf", "png"],
+        available=False,
+        customs_description="Stickers",
+        hs_code="4911.99",
+    ),
+]
 METHODS = [("normal", "Letter post"), ("standard", "Parcel"), ("express", "Express parcel")]
 # File name → how it is made. The good ones first; each of the others has one fault.
 FILES = {
@@ -69,15 +123,27 @@ FILES = {
     "web-page.pdf": lambda: b"<!doctype html><title>Sign in</title><p>Please sign in to see this file.",
 }
 PEOPLE = [
-    ("Ana", "Ruiz", "Karl Johans gate 4", "Oslo", "0154", "NO"), ("Lena", "Koch", "Am Weg 3", "Bonn", "53111", "DE"),
-    ("Ingrid", "Berg", "Strandgaten 12", "Bergen", "5013", "NO"), ("Łukasz", "Żak", "ul. Długa 5", "Kraków", "31-147", "PL"),
+    ("Ana", "Ruiz", "Karl Johans gate 4", "Oslo", "0154", "NO"),
+    ("Lena", "Koch", "Am Weg 3", "Bonn", "53111", "DE"),
+    ("Ingrid", "Berg", "Strandgaten 12", "Bergen", "5013", "NO"),
+    ("Łukasz", "Żak", "ul. Długa 5", "Kraków", "31-147", "PL"),
     ("Zoë", "de Vries", "Keizersgracht 210", "Amsterdam", "1016 DZ", "NL"),
-    ("Elin", "Åkesson", "Storgatan 8", "Malmö", "211 42", "SE"), ("Max", "Gruber", "Ringstraße 1", "Wien", "1010", "AT"),
+    ("Elin", "Åkesson", "Storgatan 8", "Malmö", "211 42", "SE"),
+    ("Max", "Gruber", "Ringstraße 1", "Wien", "1010", "AT"),
     ("Chloé", "Martin", "12 rue des Lilas", "Lyon", "69003", "FR"),
-]  # fmt: skip
+]
 # How far each good order is walked: so many of them to each status.
-WALKS = {"created": 6, "in_production": 5, "printed": 3, "packaged": 4, "shipped": 4, "in_transit": 4, "delivered": 12,
-         "returned": 1, "canceled": 2}  # fmt: skip
+WALKS = {
+    "created": 6,
+    "in_production": 5,
+    "printed": 3,
+    "packaged": 4,
+    "shipped": 4,
+    "in_transit": 4,
+    "delivered": 12,
+    "returned": 1,
+    "canceled": 2,
+}
 WAY = ("start", "finish", "package", "ship", "travel", "arrive")
 FAULTS = ["low-resolution.pdf", "no-bleed.pdf", "wrong-size.pdf", "font-missing.pdf", "password.pdf", "truncated.pdf",
           "web-page.pdf", "not-there.pdf"]  # fmt: skip
@@ -122,10 +188,19 @@ class Demo:
             for name, reference, once in [("demo", "acme", False), ("nordic-shop", "nordic", True), ("open", "", False)]
         }
         ApiKey.objects.create(connector=self.connectors["demo"], key=welcome.KEY, secret_hash=hashed(welcome.SECRET))
-        Trigger.objects.create(name="Acme's shop (demo receiver)", customer=customers["acme"], event="*", address="set below")
-        Trigger.objects.create(name="Failed orders", event="order.failed", channel="email", address="prepress@print.example")
-        Trigger.objects.create(name="Nordic: shipped", customer=customers["nordic"], event="order.shipped", channel="email",
-                               address="print@nordic.example")  # fmt: skip
+        Trigger.objects.create(
+            name="Acme's shop (demo receiver)", customer=customers["acme"], event="*", address="set below"
+        )
+        Trigger.objects.create(
+            name="Failed orders", event="order.failed", channel="email", address="prepress@print.example"
+        )
+        Trigger.objects.create(
+            name="Nordic: shipped",
+            customer=customers["nordic"],
+            event="order.shipped",
+            channel="email",
+            address="print@nordic.example",
+        )
 
     def _people(self) -> None:
         for name, role in welcome.LOGINS.items():
@@ -154,27 +229,47 @@ class Demo:
         self.number += 1
         first, last, street, city, code, country = self.random.choice(PEOPLE)
         body = {
-            "orderReferenceId": f"{connector.upper().split('-')[0]}-{self.number}", "currency": "EUR",
+            "orderReferenceId": f"{connector.upper().split('-')[0]}-{self.number}",
+            "currency": "EUR",
             "shipmentMethodUid": self.random.choice(["normal", "standard", "standard,express"]),
-            "shippingAddress": {"firstName": first, "lastName": last, "addressLine1": street, "city": city, "postCode": code,
-                                "country": country, "email": f"{first[0]}.{last.split()[-1]}@example.com".lower()},
-            "items": [{"itemReferenceId": "1", "productUid": product, "quantity": self.random.choice([1, 1, 2, 5, 25]),
-                       "retailPriceInclVat": "4.90", "files": [{"type": "default", "url": f"{self.base}/{file}"}]}],
+            "shippingAddress": {
+                "firstName": first,
+                "lastName": last,
+                "addressLine1": street,
+                "city": city,
+                "postCode": code,
+                "country": country,
+                "email": f"{first[0]}.{last.split()[-1]}@example.com".lower(),
+            },
+            "items": [
+                {
+                    "itemReferenceId": "1",
+                    "productUid": product,
+                    "quantity": self.random.choice([1, 1, 2, 5, 25]),
+                    "retailPriceInclVat": "4.90",
+                    "files": [{"type": "default", "url": f"{self.base}/{file}"}],
+                }
+            ],
             **changes,
-        }  # fmt: skip
+        }
         outcome = pipeline.take(Incoming(body=json.dumps(body).encode()), connector=self.connectors[connector])
         if checked:
             sweep(seconds=60)
         return outcome.order
 
     def _walk_to(self, status: str) -> None:
-        connector, product, file = self.random.choice([
-            ("demo", "card-a6", "card-a6.pdf"), ("demo", "card-a6", "card-dots.pdf"), ("demo", "card-a6", "card-both.pdf"),
-            ("demo", "flyer-a5", "flyer-a5.pdf"), ("nordic-shop", "poster-30x40", "poster.pdf"),
-            ("demo", "photobook-a5", "photobook.pdf"),
-        ])  # fmt: skip
+        connector, product, file = self.random.choice(
+            [
+                ("demo", "card-a6", "card-a6.pdf"),
+                ("demo", "card-a6", "card-dots.pdf"),
+                ("demo", "card-a6", "card-both.pdf"),
+                ("demo", "flyer-a5", "flyer-a5.pdf"),
+                ("nordic-shop", "poster-30x40", "poster.pdf"),
+                ("demo", "photobook-a5", "photobook.pdf"),
+            ]
+        )
         order = self.submit(connector, product=product, file=file)
-        assert order is not None  # noqa: S101
+        assert order is not None
         order = Order.objects.get(pk=order.pk)
         if order.status == "passed":
             order = move(order, Order.release, by="user:manager")
@@ -195,21 +290,32 @@ class Demo:
 
     def _take(self, order: Order, verb: str) -> Order:
         if verb == "package":
-            packing.pack(order, contents={item.pk: item.quantity_due for item in order.items.all()}, weight=None, by="user:packer")
+            packing.pack(
+                order,
+                contents={item.pk: item.quantity_due for item in order.items.all()},
+                weight=None,
+                by="user:packer",
+            )
         if verb in ("travel", "arrive"):
             return self._scan(order, {"travel": "in_transit", "arrive": "delivered"}[verb])
-        by = {"orders.produce_order": "user:operator", "orders.pack_order": "user:packer", "orders.ship_order": "user:packer"}
+        by = {
+            "orders.produce_order": "user:operator",
+            "orders.pack_order": "user:packer",
+            "orders.ship_order": "user:packer",
+        }
         return move(Order.objects.get(pk=order.pk), verb, by=by[STEPS[verb].permission])
 
     def _scan(self, order: Order, status: str, message: str = "") -> Order:
         for package in order.packages.all():  # type: ignore[attr-defined]
-            tracking.note(package, status=status, at=self.now, place=order.address.city, message=message, by="carrier:manual")
+            tracking.note(
+                package, status=status, at=self.now, place=order.address.city, message=message, by="carrier:manual"
+            )
         return Order.objects.get(pk=order.pk)
 
     def _mended(self) -> None:
         """A file without bleed, replaced by a person and tried again."""
         order = self.submit("demo", file="no-bleed.pdf")
-        assert order is not None  # noqa: S101
+        assert order is not None
         self._step(hours=1)
         file = order.items.get().files.get()
         amend(order, by="user:manager", files={file.pk: f"{self.base}/card-dots.pdf"})
@@ -218,12 +324,21 @@ class Demo:
 
     def _held(self) -> None:
         order = self.submit("demo")
-        assert order is not None  # noqa: S101
+        assert order is not None
         amend(order, by="user:manager", hold=("Customer asked to wait for a new design", None))
 
     def _wrong_address(self) -> None:
-        self.submit("demo", shippingAddress={"firstName": "Kai", "addressLine1": "Hauptstr. 1", "city": "Köln", "postCode": "123",
-                                             "country": "DE", "email": "kai@"})  # fmt: skip
+        self.submit(
+            "demo",
+            shippingAddress={
+                "firstName": "Kai",
+                "addressLine1": "Hauptstr. 1",
+                "city": "Köln",
+                "postCode": "123",
+                "country": "DE",
+                "email": "kai@",
+            },
+        )
 
     def _unavailable(self) -> None:
         self.submit("demo", product="sticker-7x7", file="card-a6.pdf")

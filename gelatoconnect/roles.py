@@ -4,13 +4,25 @@ from typing import Any
 
 ROLES: dict[str, list[str]] = {
     "Administrator": ["*"],
-    "Manager": ["view", "orders.cancel_order", "orders.retry_order", "orders.release_order", "orders.reprocess_order",
-                "orders.amend_order", "orders.produce_order", "orders.pack_order", "orders.ship_order",
-                "orders.export_order", "orders.view_analytics", "orders.replay_delivery", "intake.process_orderrequest"],
+    "Manager": [
+        "view",
+        "orders.cancel_order",
+        "orders.retry_order",
+        "orders.release_order",
+        "orders.reprocess_order",
+        "orders.amend_order",
+        "orders.produce_order",
+        "orders.pack_order",
+        "orders.ship_order",
+        "orders.export_order",
+        "orders.view_analytics",
+        "orders.replay_delivery",
+        "intake.process_orderrequest",
+    ],
     "Accountant": ["view", "orders.export_order", "orders.view_analytics"],
     "Packaging user": ["orders.view_order", "orders.pack_order", "orders.ship_order"],
     "Print operator": ["orders.view_order", "orders.produce_order"],
-}  # fmt: skip
+}
 APPS = ("orders", "intake", "shipping")
 
 

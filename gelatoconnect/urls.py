@@ -33,7 +33,10 @@ def api_paths() -> list[URLPattern]:
     ]
     for base in (SHORT, LONG):
         found += [path(f"{base}/<str:ref>{end}", view.as_view()) for end, view in ONE_ORDER]
-        found += [path(f"{base}/<str:ref>/{verb}", orders_api.OrderMove.as_view(), {"verb": verb}) for verb in ("submit", "retry")]
+        found += [
+            path(f"{base}/<str:ref>/{verb}", orders_api.OrderMove.as_view(), {"verb": verb})
+            for verb in ("submit", "retry")
+        ]
     found.append(path(f"{SHORT}/<str:ref>/files/<uuid:file>/previews/<int:page>", orders_api.Preview.as_view()))
     return found
 

@@ -29,7 +29,8 @@ GelatoConnect runs at {settings.PUBLIC_URL}   (API reference: {settings.PUBLIC_U
 
 
 def curl() -> str:
-    return f"""curl -sS {settings.PUBLIC_URL}/api/orders -H 'X-API-KEY: {KEY}:{SECRET}' -H 'Content-Type: application/json' -d '{{
+    return f"""curl -sS {settings.PUBLIC_URL}/api/orders -H 'X-API-KEY: {KEY}:{SECRET}' \\
+  -H 'Content-Type: application/json' -d '{{
   "orderReferenceId": "MY-FIRST-ORDER", "currency": "EUR", "shipmentMethodUid": "standard,express",
   "shippingAddress": {{"firstName": "Ana", "lastName": "Ruiz", "addressLine1": "Karl Johans gate 4", "city": "Oslo",
                       "postCode": "0154", "country": "NO", "email": "ana@example.com"}},

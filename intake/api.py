@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -35,21 +36,27 @@ class Submit(OrderView):
                              description="Whose order it is, on a connector that is open to all customers"),
         ],
     )  # fmt: skip
-    def post(self, request: Request, **_: Any) -> Response:
+    def post(self, request: Request, **_: Any) -> HttpResponse | Response:
         incoming = Incoming(
-            body=strict.read_body(request, max_bytes=settings.API_MAX_BYTES), headers=dict(request.headers), content_type=request.content_type,
+            body=strict.read_body(request, max_bytes=settings.API_MAX_BYTES),
+            headers=dict(request.headers),
+            content_type=request.content_type,
             key=request.headers.get("Idempotency-Key", ""),
             customer_reference=request.headers.get("Customer-Reference-ID", ""),
-        )  # fmt: skip
+        )
         if len(incoming.key) > MAX_KEY:
-            raise Rejected([Problem("IDEMPOTENCY_KEY_TOO_LONG", f"Idempotency-Key is longer than {MAX_KEY} characters.")], status=400)
+            raise Rejected(
+                [Problem("IDEMPOTENCY_KEY_TOO_LONG", f"Idempotency-Key is longer than {MAX_KEY} characters.")],
+                status=400,
+            )
         if request.query_params.get("dryRun", "").lower() in ("1", "true"):
             return self.dry_run(incoming)
         outcome = pipeline.take(incoming, connector=request.auth)
-        if outcome.problems:
-            raise Rejected(outcome.problems, status=outcome.status)
+        kind = "application/problem+json" if outcome.problems else "application/json"
         headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
-        return Response(outcome.answer, status=200 if outcome.replayed else outcome.status, headers=headers)
+        return HttpResponse(
+            outcome.answer, status=200 if outcome.replayed else outcome.status, content_type=kind, headers=headers
+        )
 
     def dry_run(self, incoming: Incoming) -> Response:
         """The problems a submission would have, as far as they can be known without its files; nothing is stored."""
@@ -70,17 +77,33 @@ class ShipmentChange(drafts.Part):
 class Shipment(OrderView):
     """Change where the order goes, or how, until it is shipped."""
 
-    @extend_schema(operation_id="updateShipment", request=ShipmentChange, responses={200: answers.OrderAnswer, **ERRORS})
+    @extend_schema(
+        operation_id="updateShipment", request=ShipmentChange, responses={200: answers.OrderAnswer, **ERRORS}
+    )
     def put(self, request: Request, ref: str, **_: Any) -> Response:
         order, asked = self.order(ref), drafts.read(request.data, ShipmentChange)
         changes = {"shipment_method": asked.shipment_method_uid, "address": asked.shipping_address}
         changes = {name: value for name, value in changes.items() if value is not None}
         if not changes:
-            raise Rejected([Problem("SHIPMENT_EMPTY", "Nothing to update.", hint="Send shipmentMethodUid or shippingAddress.")])
+            raise Rejected(
+                [Problem("SHIPMENT_EMPTY", "Nothing to update.", hint="Send shipmentMethodUid or shippingAddress.")]
+            )
         if "updateShipment" not in answers.actions_of(order):
-            raise Rejected([Problem("ORDER_STATUS_CONFLICT", f"The order is {order.get_status_display()}: it is too late.",
-                                    hint="The shipment can be changed until the order is shipped.")], status=409)  # fmt: skip
-        if asked.shipping_address is not None and (found := list(address_problems(asked.shipping_address))) and errors(found):
+            raise Rejected(
+                [
+                    Problem(
+                        "ORDER_STATUS_CONFLICT",
+                        f"The order is {order.get_status_display()}: it is too late.",
+                        hint="The shipment can be changed until the order is shipped.",
+                    )
+                ],
+                status=409,
+            )
+        if (
+            asked.shipping_address is not None
+            and (found := list(address_problems(asked.shipping_address)))
+            and errors(found)
+        ):
             raise Rejected(found)
         return Response(answers.order_of(amend(order, by=request.user.by, **changes)).json_data())
 

@@ -10,5 +10,5 @@ FETCH_DELAYS = (5, 30, 120, 600, 1_800)
 
 @listen("order.received", name="check", delays=FETCH_DELAYS)
 def check(delivery: Delivery) -> Conclusion | None:
-    assert delivery.order is not None  # noqa: S101
+    assert delivery.order is not None
     return pipeline.check(delivery.order, last_attempt=is_last_attempt(delivery))

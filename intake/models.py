@@ -55,13 +55,15 @@ class OrderRequest(Identified):
     key = models.CharField(max_length=200, null=True, editable=False)
     fingerprint = models.CharField(max_length=64, editable=False, help_text="sha256 of the body")
     body = models.BinaryField(editable=False)
-    mended_body = models.BinaryField(null=True, editable=False, help_text="What a person made of it before processing again")
+    mended_body = models.BinaryField(
+        null=True, editable=False, help_text="What a person made of it before processing again"
+    )
     content_type = models.CharField(max_length=120, blank=True)
     headers = models.JSONField(default=dict, help_text="Without secrets")
     customer_reference = models.CharField(max_length=120, blank=True)
     problems = models.JSONField(default=list)
     answer_status = models.PositiveSmallIntegerField(null=True)
-    answer = models.JSONField(default=dict)
+    answer = models.TextField(blank=True, help_text="As it went over the wire")
 
     class Meta:
         ordering = ["-id"]

@@ -46,10 +46,15 @@ def take(incoming: Incoming, *, connector: Connector) -> Outcome:
 def receive(incoming: Incoming, *, connector: Connector) -> OrderRequest:
     """The request as it came: raw bytes, headers without secrets, fingerprint. Not saved yet."""
     return OrderRequest(
-        connector=connector, customer=connector.customer, key=incoming.key or None, body=incoming.body, fingerprint=_fingerprint(incoming),
-        content_type=incoming.content_type[:120], customer_reference=incoming.customer_reference[:120],
+        connector=connector,
+        customer=connector.customer,
+        key=incoming.key or None,
+        body=incoming.body,
+        fingerprint=_fingerprint(incoming),
+        content_type=incoming.content_type[:120],
+        customer_reference=incoming.customer_reference[:120],
         headers={name: value for name, value in incoming.headers.items() if name.lower() not in SECRET_HEADERS},
-    )  # fmt: skip
+    )
 
 
 def read(request: OrderRequest, *, by: str = "") -> Outcome:
@@ -58,9 +63,16 @@ def read(request: OrderRequest, *, by: str = "") -> Outcome:
     try:
         case, warnings = understand(request)
         with transaction.atomic():
-            order = place(case.draft, customer=case.customer, products=case.products, by=by or f"connector:{connector.name}",
-                          channel=kind.name, connector=connector.pk, problems=warnings,
-                          once=case.draft.prevent_duplicate or connector.prevent_duplicates)  # fmt: skip
+            order = place(
+                case.draft,
+                customer=case.customer,
+                products=case.products,
+                by=by or f"connector:{connector.name}",
+                channel=kind.name,
+                connector=connector.pk,
+                problems=warnings,
+                once=case.draft.prevent_duplicate or connector.prevent_duplicates,
+            )
             return _record(request, Outcome(201, order=order), kind)
     except Rejected as refusal:
         return _record(request, Outcome(refusal.status, problems=refusal.problems), kind)
@@ -114,7 +126,11 @@ def check(order: Order, *, last_attempt: bool) -> Conclusion | None:
 def process_again(request: OrderRequest, *, by: str, body: bytes | None = None) -> Outcome:
     """Read a refused request once more, as it is or with a mended body. An accepted one gives its answer again."""
     with transaction.atomic():
-        request = OrderRequest.objects.select_for_update(of=("self",)).select_related("connector__customer").get(pk=request.pk)
+        request = (
+            OrderRequest.objects.select_for_update(of=("self",))
+            .select_related("connector__customer")
+            .get(pk=request.pk)
+        )
         if request.state == OrderRequest.State.ACCEPTED:
             return Outcome(request.answer_status or 200, order=request.order, answer=request.answer, replayed=True)
         if body is not None:
@@ -125,8 +141,16 @@ def process_again(request: OrderRequest, *, by: str, body: bytes | None = None) 
 def _customer_of(draft: Draft, connector: Connector, customer_reference: str) -> Customer:
     customer = find_customer(connector, named=customer_reference or draft.customer_reference_id)
     if customer is None:
-        raise Rejected([Problem("CUSTOMER_MISSING", "This connector is open to all customers: say whose order it is.",
-                                pointer("customerReferenceId"), hint="Send the header Customer-Reference-ID.")])  # fmt: skip
+        raise Rejected(
+            [
+                Problem(
+                    "CUSTOMER_MISSING",
+                    "This connector is open to all customers: say whose order it is.",
+                    pointer("customerReferenceId"),
+                    hint="Send the header Customer-Reference-ID.",
+                )
+            ]
+        )
     return customer
 
 
@@ -155,7 +179,10 @@ def _first_of_same(request: OrderRequest) -> Outcome | None:
 def _record(request: OrderRequest, outcome: Outcome, kind: ConnectorType) -> Outcome:
     outcome = replace(outcome, answer=kind.answer(outcome))
     accepted = outcome.order is not None
-    request.order, request.state = outcome.order, OrderRequest.State.ACCEPTED if accepted else OrderRequest.State.REJECTED
+    request.order, request.state = (
+        outcome.order,
+        OrderRequest.State.ACCEPTED if accepted else OrderRequest.State.REJECTED,
+    )
     request.key = request.key if accepted else None  # a refused request may be mended and sent with the same key
     request.problems = [problem.as_dict() for problem in outcome.problems]
     request.answer_status, request.answer = outcome.status, outcome.answer

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404, QueryDict
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,7 +25,7 @@ from orders.lifecycle import STEPS
 from orders.models import Order, PrintFile, Product
 from orders.services import amend, move
 
-ERRORS = {status: answers.ErrorAnswer for status in (400, 401, 404, 409, 422, 429)}
+ERRORS = dict.fromkeys((400, 401, 404, 409, 422, 429), answers.ErrorAnswer)
 
 
 class OrderView(APIView):
@@ -89,10 +89,22 @@ class Search(drafts.Part):
 
 
 # The search's words → the filter's.
-_FILTERS = {"ids": "id", "order_reference_ids": "reference", "order_reference_id": "reference", "order_types": "order_type",
-            "connectors": "connector", "customers": "customer", "countries": "country", "currencies": "currency",
-            "channels": "channel", "fulfillment_statuses": "status", "financial_statuses": "financial_status",
-            "search": "q", "start_date": "since", "end_date": "until"}  # fmt: skip
+_FILTERS = {
+    "ids": "id",
+    "order_reference_ids": "reference",
+    "order_reference_id": "reference",
+    "order_types": "order_type",
+    "connectors": "connector",
+    "customers": "customer",
+    "countries": "country",
+    "currencies": "currency",
+    "channels": "channel",
+    "fulfillment_statuses": "status",
+    "financial_statuses": "financial_status",
+    "search": "q",
+    "start_date": "since",
+    "end_date": "until",
+}
 _LISTS = ("status", "customer")  # given one by one; the others take a comma list
 
 
@@ -111,7 +123,12 @@ class OrderSearch(OrderView):
         chosen = OrderFilter(_filter_data(asked), queryset=self.orders())
         if not chosen.is_valid():
             raise Rejected(
-                Problem("SEARCH_VALUE", str(messages[0]), pointer(_asked_as(name)), hint="Send one of the values that exist.")
+                Problem(
+                    "SEARCH_VALUE",
+                    str(messages[0]),
+                    pointer(_asked_as(name)),
+                    hint="Send one of the values that exist.",
+                )
                 for name, messages in chosen.errors.items()
             )
         page = lists.page(chosen.qs, cursor=asked.cursor, limit=asked.limit)
@@ -201,12 +218,20 @@ def _pieces(order: Order, asked: list[CanceledItem]) -> dict[UUID, int]:
     pieces, problems = {}, []
     for place, each in enumerate(asked):
         path = pointer("items", place)
-        found = next((item for item in items if each.id == str(item.pk) or each.item_reference_id == item.reference != ""), None)
+        found = next(
+            (item for item in items if each.id == str(item.pk) or each.item_reference_id == item.reference != ""), None
+        )
         if found is None:
             problems.append(Problem("ITEM_UNKNOWN", "The order has no such item.", path, hint="Send the item's id."))
         elif each.quantity > found.quantity_due - found.packed:
-            problems.append(Problem("ITEM_QUANTITY_RANGE", f"{found.quantity_due - found.packed} pieces can still be canceled.",
-                                    path, hint="Cancel no more than that."))  # fmt: skip
+            problems.append(
+                Problem(
+                    "ITEM_QUANTITY_RANGE",
+                    f"{found.quantity_due - found.packed} pieces can still be canceled.",
+                    path,
+                    hint="Cancel no more than that.",
+                )
+            )
         else:
             pieces[found.pk] = each.quantity
     if problems:

@@ -35,7 +35,7 @@ def _object(value: Any) -> Any:
     return value
 
 
-def Text(length: int) -> Any:  # noqa: N802
+def Text(length: int) -> Any:
     """A stripped text of at most so many characters; null and missing are empty."""
     return Annotated[str, BeforeValidator(_text), StringConstraints(strip_whitespace=True, max_length=length)]
 
@@ -46,7 +46,9 @@ Money = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=4)]
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="allow", coerce_numbers_to_str=True
+    )
 
 
 class Address(Part):
@@ -107,9 +109,16 @@ def pointer(*steps: str | int) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
-_CODES = {"missing": "FIELD_MISSING", "string_too_short": "FIELD_MISSING", "too_short": "FIELD_MISSING",
-          "string_too_long": "FIELD_TOO_LONG", "too_long": "FIELD_TOO_LONG",
-          "greater_than_equal": "FIELD_RANGE", "less_than_equal": "FIELD_RANGE", "literal_error": "FIELD_VALUE"}  # fmt: skip
+_CODES = {
+    "missing": "FIELD_MISSING",
+    "string_too_short": "FIELD_MISSING",
+    "too_short": "FIELD_MISSING",
+    "string_too_long": "FIELD_TOO_LONG",
+    "too_long": "FIELD_TOO_LONG",
+    "greater_than_equal": "FIELD_RANGE",
+    "less_than_equal": "FIELD_RANGE",
+    "literal_error": "FIELD_VALUE",
+}
 _HINTS = {"FIELD_MISSING": "Send a value for this field.", "FIELD_TOO_LONG": "Shorten the value.",
           "FIELD_RANGE": "Send a number within the range.", "FIELD_VALUE": "Send one of the values named.",
           "FIELD_TYPE": "Send a value of the type named."}  # fmt: skip
@@ -125,7 +134,7 @@ P = TypeVar("P", bound=Part)
 
 
 def read(data: Any, kind: type[P] = Draft) -> P:  # type: ignore[assignment]
-    """The Draft (or another Part) that `data`, decoded JSON, asks for. Raises Rejected with every problem of form at once."""
+    """The Draft (or another Part) that `data`, decoded JSON, asks for. Raises Rejected with all that is wrong."""
     try:
         return kind.model_validate(data)
     except ValidationError as error:

@@ -35,7 +35,7 @@ LONGEST = 900.0  # seconds after which a lease is no longer renewed
 Conclusion = Callable[[], None]
 
 
-class TryLater(Exception):  # noqa: N818
+class TryLater(Exception):
     """It did not work this time; `after` says in how many seconds at the earliest."""
 
     def __init__(self, message: str, *, after: float | None = None) -> None:
@@ -43,7 +43,7 @@ class TryLater(Exception):  # noqa: N818
         self.after = after
 
 
-class Permanent(Exception):  # noqa: N818
+class Permanent(Exception):
     """It will never work: give up, visibly."""
 
 
@@ -66,7 +66,7 @@ LISTENERS: dict[str, Listener] = {}
 
 
 def listen(*kinds: str, name: str, **more: Any) -> Callable:
-    """Register a listener for kinds of events (with wildcards). `each` names the targets that get a Delivery of their own."""
+    """Register a listener for kinds of events (with wildcards). `each` names targets with a Delivery of their own."""
 
     def register(handle: Callable[[Delivery], Conclusion | None]) -> Callable:
         LISTENERS[name] = Listener(name, kinds, handle, **more)

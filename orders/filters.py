@@ -38,7 +38,9 @@ class IdInFilter(InFilter):
 
 class OrderFilter(filters.FilterSet):
     q = filters.CharFilter(method="find", label="Search")
-    view = filters.ChoiceFilter(method="in_view", choices=[(name, label) for name, (label, _) in VIEWS.items()], label="View")
+    view = filters.ChoiceFilter(
+        method="in_view", choices=[(name, label) for name, (label, _) in VIEWS.items()], label="View"
+    )
     status = filters.MultipleChoiceFilter(choices=Status.choices, label="Status")
     customer = filters.ModelMultipleChoiceFilter("customer__reference", queryset=Customer.objects.all(),
                                                  to_field_name="reference", label="Customer")  # fmt: skip

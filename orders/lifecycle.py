@@ -58,7 +58,9 @@ class Step:
     bulk: bool = False
 
 
-def step(source: Status | Iterable[Status], target: Status, *, conditions: Iterable[Callable] = (), **shown: Any) -> Callable:
+def step(
+    source: Status | Iterable[Status], target: Status, *, conditions: Iterable[Callable] = (), **shown: Any
+) -> Callable:
     """An arrow of the lifecycle: django-fsm's transition with what people see of it (see Step)."""
     sources = [source] if isinstance(source, Status) else list(source)
     said = Step(**shown)
@@ -95,7 +97,9 @@ class Lifecycle(models.Model):
         abstract = True
 
     # --- initial -------------------------------------------------------------------------------
-    @step(Status.DRAFT, Status.RECEIVED, event="order.received", label="Submit", permission="orders.amend_order", api=True)
+    @step(
+        Status.DRAFT, Status.RECEIVED, event="order.received", label="Submit", permission="orders.amend_order", api=True
+    )
     def submit(self) -> None:
         """Taken on: the checks follow."""
 

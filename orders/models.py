@@ -29,7 +29,9 @@ class Customer(Identified):
     email = models.EmailField(blank=True)
     active = models.BooleanField(default=True)
     requires_approval = models.BooleanField(default=False, help_text="Passed orders wait for a person's release")
-    countries = models.JSONField(default=list, blank=True, help_text='Allowed destinations, e.g. ["DE", "NO"]; empty: all')
+    countries = models.JSONField(
+        default=list, blank=True, help_text='Allowed destinations, e.g. ["DE", "NO"]; empty: all'
+    )
     sla_days = models.PositiveSmallIntegerField(default=3, help_text="Working days from receipt to ship-by")
 
     class Meta:
@@ -51,7 +53,9 @@ class Product(Identified):
     pages_min = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
     pages_max = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
     pages_multiple = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
-    formats = models.JSONField(default=list, blank=True, help_text='Accepted, e.g. ["pdf", "jpeg"]; empty: all readable')
+    formats = models.JSONField(
+        default=list, blank=True, help_text='Accepted, e.g. ["pdf", "jpeg"]; empty: all readable'
+    )
     print_profile = models.CharField(max_length=20, default="digital", help_text="digital, sheetfed or large_format")
     quantity_min = models.PositiveIntegerField(default=1)
     quantity_max = models.PositiveIntegerField(default=10_000)
@@ -113,8 +117,23 @@ class Address(Identified):
     state_tax_id = models.CharField(max_length=60, blank=True)
     registration_state = models.CharField(max_length=60, blank=True)
 
-    FIELDS = ("first_name", "last_name", "company_name", "address_line1", "address_line2", "city", "post_code", "state",
-              "country", "email", "phone", "is_business", "federal_tax_id", "state_tax_id", "registration_state")  # fmt: skip
+    FIELDS = (
+        "first_name",
+        "last_name",
+        "company_name",
+        "address_line1",
+        "address_line2",
+        "city",
+        "post_code",
+        "state",
+        "country",
+        "email",
+        "phone",
+        "is_business",
+        "federal_tax_id",
+        "state_tax_id",
+        "registration_state",
+    )
 
     def __str__(self) -> str:
         return self.name
@@ -141,7 +160,9 @@ class Order(Lifecycle, Identified):
     country = models.CharField(max_length=60, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     retail_currency = models.CharField(max_length=3, blank=True)
-    retail_shipping_price = models.BigIntegerField(null=True, blank=True, help_text="Minor units of the retail currency")
+    retail_shipping_price = models.BigIntegerField(
+        null=True, blank=True, help_text="Minor units of the retail currency"
+    )
     financial_status = models.CharField(max_length=40, default="not_invoiced")
     shipment_method = models.CharField(max_length=200, blank=True, help_text="Preferences, best first: normal,express")
     metadata = models.JSONField(default=dict, blank=True)
@@ -232,12 +253,16 @@ class PrintFile(Identified):
     type = models.CharField(max_length=40, default="default", help_text="The part it prints: default, front, back …")
     url = models.CharField(max_length=2048)
     md5 = models.CharField(max_length=32, blank=True, help_text="As the sender reported it")
-    sha256 = models.CharField(max_length=64, blank=True, db_index=True, help_text="Of the content; empty: not fetched yet")
+    sha256 = models.CharField(
+        max_length=64, blank=True, db_index=True, help_text="Of the content; empty: not fetched yet"
+    )
     fetched_at = models.DateTimeField(null=True)
     size = models.BigIntegerField(null=True, blank=True, help_text="Bytes")
     mime_type = models.CharField(max_length=60, blank=True)
     page_count = models.PositiveIntegerField(null=True, blank=True)
-    previews = models.JSONField(default=list, blank=True, help_text="Pages with a preview: page, width and height in mm")
+    previews = models.JSONField(
+        default=list, blank=True, help_text="Pages with a preview: page, width and height in mm"
+    )
 
     class Meta:
         ordering = ["id"]
@@ -328,7 +353,9 @@ class Trigger(Identified):
         EMAIL = "email", "E-mail"
 
     name = models.CharField(max_length=120)
-    customer = models.ForeignKey(Customer, models.CASCADE, null=True, blank=True, related_name="triggers", help_text="Empty: all")
+    customer = models.ForeignKey(
+        Customer, models.CASCADE, null=True, blank=True, related_name="triggers", help_text="Empty: all"
+    )
     event = models.CharField(max_length=60, default="order.*", help_text="order.shipped, order.*, package.* or *")
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.WEBHOOK)
     address = models.CharField("URL or e-mail", max_length=2048)

@@ -50,16 +50,25 @@ def payload(event: Event) -> dict[str, Any]:
         data["customer"] = {"id": str(customer.pk), "name": customer.name, "referenceId": customer.reference}
     if event.order:
         data["order"] = _order(event.order, event)
-    data |= {name: event.data[name] for name in ("package", "shipment", "problems", "reason", "request") if name in event.data}
+    data |= {
+        name: event.data[name]
+        for name in ("package", "shipment", "problems", "reason", "request")
+        if name in event.data
+    }
     return {"type": event.kind, "timestamp": event.at.isoformat().replace("+00:00", "Z"), "data": data}
 
 
 def _order(order: Order, event: Event) -> dict[str, Any]:
     return {
-        "id": str(order.pk), "referenceId": order.reference, "metadata": order.metadata,
+        "id": str(order.pk),
+        "referenceId": order.reference,
+        "metadata": order.metadata,
         "fulfillmentStatus": event.target or order.status,
-        "items": [{"id": str(item.pk), "referenceId": item.reference, "quantity": item.quantity_due} for item in order.items.all()],
-    }  # fmt: skip
+        "items": [
+            {"id": str(item.pk), "referenceId": item.reference, "quantity": item.quantity_due}
+            for item in order.items.all()
+        ],
+    }
 
 
 def _mail(trigger: Trigger, delivery: Delivery) -> None:

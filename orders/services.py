@@ -22,7 +22,7 @@ from orders.lifecycle import STEPS
 from orders.models import Address, Customer, Event, Item, Order, PrintFile, Product, SearchEntry
 
 
-class Duplicate(Exception):  # noqa: N818
+class Duplicate(Exception):
     """The sender asked that a reference be used once, and it has been used: `order_id` says by which order."""
 
     def __init__(self, order_id: UUID, reference: str) -> None:
@@ -45,8 +45,13 @@ def place(draft: drafts.Draft, *, customer: Customer, products: Sequence[Product
             if draft.order_type == "order":
                 order.submit()
             # Keys are made here and foreign keys are checked at the commit: the event may go first and number itself.
-            emit(order, "order.received" if draft.order_type == "order" else "order.saved", by=by, target=order.status,
-                 channel=channel)
+            emit(
+                order,
+                "order.received" if draft.order_type == "order" else "order.saved",
+                by=by,
+                target=order.status,
+                channel=channel,
+            )
             order.address.save(force_insert=True)
             order.save(force_insert=True)
             _insert_items(order, draft.items, products)
@@ -192,7 +197,9 @@ def working_day(start: date, days: int) -> date:
 
 
 def _refuse_second(customer: Customer, reference: str) -> None:
-    first = Order.objects.filter(customer=customer, reference=reference).order_by("id").values_list("pk", flat=True).first()
+    first = (
+        Order.objects.filter(customer=customer, reference=reference).order_by("id").values_list("pk", flat=True).first()
+    )
     if first:
         raise Duplicate(first, reference)
 
@@ -214,11 +221,20 @@ def _insert_items(order: Order, lines: Sequence[drafts.DraftItem], products: Seq
     currency = order.retail_currency or order.currency
     items, files = [], []
     for number, (line, product) in enumerate(zip(lines, products, strict=True), 1):
-        items.append(Item(
-            order=order, number=number, reference=line.item_reference_id, product=product, variant=line.product_variant,
-            product_uid=product.uid if product else line.product_uid, product_name=line.product_name,
-            quantity=line.quantity, retail_price=minor_units(line.retail_price_incl_vat, currency), metadata=line.metadata,
-        ))  # fmt: skip
+        items.append(
+            Item(
+                order=order,
+                number=number,
+                reference=line.item_reference_id,
+                product=product,
+                variant=line.product_variant,
+                product_uid=product.uid if product else line.product_uid,
+                product_name=line.product_name,
+                quantity=line.quantity,
+                retail_price=minor_units(line.retail_price_incl_vat, currency),
+                metadata=line.metadata,
+            )
+        )
         files += [PrintFile(item=items[-1], type=file.type, url=file.url, md5=file.md5) for file in line.files]
     Item.objects.bulk_create(items)
     PrintFile.objects.bulk_create(files)

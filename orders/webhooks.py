@@ -13,7 +13,9 @@ from orders.models import Delivery, Trigger
 
 def post(trigger: Trigger, delivery: Delivery, *, body: bytes) -> None:
     """Send the body, signed. 2xx is success; a redirect is a failure; the id is the event's on every attempt."""
-    headers = {"Content-Type": "application/json"} | signed(str(delivery.event_id), int(time.time()), body, secret=trigger.secret)
+    headers = {"Content-Type": "application/json"} | signed(
+        str(delivery.event_id), int(time.time()), body, secret=trigger.secret
+    )
     report = delivery.report = {  # type: ignore[attr-defined]
         "request": {"method": "POST", "url": trigger.address, "headers": headers, "body": body.decode()}
     }
@@ -23,7 +25,9 @@ def post(trigger: Trigger, delivery: Delivery, *, body: bytes) -> None:
         raise (Permanent if failure.permanent else TryLater)(f"{failure.code}: {failure.message}") from failure
     report["answer"] = {"status": answer.status, "body": answer.body.decode(errors="replace")}
     if not 200 <= answer.status < 300:
-        raise TryLater(f"The receiver answered {answer.status}.", after=_retry_after(answer.headers.get("retry-after", "")))
+        raise TryLater(
+            f"The receiver answered {answer.status}.", after=_retry_after(answer.headers.get("retry-after", ""))
+        )
 
 
 def signed(id: str, timestamp: int, body: bytes, *, secret: str) -> dict[str, str]:

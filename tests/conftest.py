@@ -113,7 +113,9 @@ class ApiClient:
 def order_body() -> Callable[..., dict[str, Any]]:
     """A good submit body; keyword arguments change its fields, `url` the print file's address."""
 
-    def body(reference: str = "ACME-1", *, url: str = "https://files.example/card.pdf", **changes: Any) -> dict[str, Any]:
+    def body(
+        reference: str = "ACME-1", *, url: str = "https://files.example/card.pdf", **changes: Any
+    ) -> dict[str, Any]:
         return {
             "orderReferenceId": reference,
             "currency": "EUR",

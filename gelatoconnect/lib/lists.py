@@ -35,7 +35,9 @@ def page(queryset: QuerySet, *, cursor: str = "", limit: int = 50) -> Page:
         chosen = queryset.filter(id__lt=edge) if edge else queryset
         found = list(chosen.order_by("-id")[: limit + 1])
         rows, newer, older = found[:limit], edge is not None, len(found) > limit
-    return Page(rows, next=f"{rows[-1].pk}" if rows and older else "", previous=f"~{rows[0].pk}" if rows and newer else "")
+    return Page(
+        rows, next=f"{rows[-1].pk}" if rows and older else "", previous=f"~{rows[0].pk}" if rows and newer else ""
+    )
 
 
 def capped_count(queryset: QuerySet, *, cap: int = COUNTED) -> int:
@@ -47,7 +49,9 @@ def count_label(count: int, *, cap: int = COUNTED) -> str:
     return f"{cap:,}+" if count > cap else f"{count:,}"
 
 
-def csv_response(queryset: QuerySet, columns: Mapping[str, Callable[[Any], Any]], *, name: str) -> StreamingHttpResponse:
+def csv_response(
+    queryset: QuerySet, columns: Mapping[str, Callable[[Any], Any]], *, name: str
+) -> StreamingHttpResponse:
     """The whole list as CSV, streamed; columns are heading → value of a row."""
 
     def rows() -> Iterator[Iterable[Any]]:

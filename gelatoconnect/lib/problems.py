@@ -37,7 +37,7 @@ class Problem:
         return said
 
 
-class Rejected(Exception):  # noqa: N818
+class Rejected(Exception):
     """What came in cannot be taken; carries everything that is wrong with it, and the HTTP status to answer."""
 
     def __init__(self, problems: Iterable[Problem], *, status: int = 422, title: str = "") -> None:
@@ -49,3 +49,9 @@ class Rejected(Exception):  # noqa: N818
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:
     return [problem for problem in problems if problem.severity == "error"]
+
+
+def problem_body(problems: Iterable[Problem], *, status: int, title: str = "") -> dict[str, Any]:
+    """An error answer by RFC 9457 (application/problem+json) with all that is wrong in `errors`."""
+    said = [problem.as_dict() for problem in problems]
+    return {"type": "about:blank", "title": title or said[0]["message"], "status": status, "errors": said}

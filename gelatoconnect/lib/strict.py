@@ -21,7 +21,11 @@ def loads(raw: bytes, *, max_bytes: int) -> Any:
         raise too_large(max_bytes)
     try:
         value = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_float
+            raw.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_int=_integer,
+            parse_float=_float,
         )
     except UnicodeDecodeError as error:
         _refuse("JSON_ENCODING", f"The body is not UTF-8 (byte {error.start}).", "Send the JSON encoded as UTF-8.")
@@ -47,8 +51,10 @@ def read_body(request: Any, *, max_bytes: int) -> bytes:
 
 def too_large(max_bytes: int) -> Rejected:
     limit = f"{max_bytes // 1024:,} KiB"
-    return Rejected([Problem("BODY_TOO_LARGE", f"The body is larger than {limit}.", hint="Send fewer items in one order.")],
-                    status=413)  # fmt: skip
+    return Rejected(
+        [Problem("BODY_TOO_LARGE", f"The body is larger than {limit}.", hint="Send fewer items in one order.")],
+        status=413,
+    )
 
 
 def _refuse(code: str, message: str, hint: str) -> NoReturn:

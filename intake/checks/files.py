@@ -58,9 +58,15 @@ def _look(file: PrintFile, order: Order, product: Product | None, path: str) -> 
             seen.outage = None if failure.permanent else failure
             return seen
     if file.md5 and (actual := _md5(storage.path_of(file.sha256))) != file.md5.lower():
-        seen.problems.append(Problem("FILE_HASH_MISMATCH", "The file is not the one that was announced: its MD5 differs.", path,
-                                     hint="Send the right file, or correct its md5.",
-                                     details={"actual": actual, "limit": file.md5}))  # fmt: skip
+        seen.problems.append(
+            Problem(
+                "FILE_HASH_MISMATCH",
+                "The file is not the one that was announced: its MD5 differs.",
+                path,
+                hint="Send the right file, or correct its md5.",
+                details={"actual": actual, "limit": file.md5},
+            )
+        )
     seen.facts = facts_of(file.sha256)
     if product is not None:
         seen.problems += [replace(found, path=path) for found in preflight.judge(seen.facts, profile_of(product))]

@@ -15,8 +15,16 @@ def find_customer(connector: Connector, *, named: str) -> Customer | None:
     """
     if connector.customer is not None:
         if named and named != connector.customer.reference:
-            raise Rejected([Problem("CUSTOMER_MISMATCH", f"This key does not belong to the customer {named[:60]!r}.",
-                                    hint="Leave Customer-Reference-ID out, or use that customer's key.")], status=403)  # fmt: skip
+            raise Rejected(
+                [
+                    Problem(
+                        "CUSTOMER_MISMATCH",
+                        f"This key does not belong to the customer {named[:60]!r}.",
+                        hint="Leave Customer-Reference-ID out, or use that customer's key.",
+                    )
+                ],
+                status=403,
+            )
         return connector.customer
     if not named:
         return None
@@ -32,7 +40,9 @@ def find_products(draft: Draft, customer: Customer) -> tuple[list[Product | None
     uids = {item.product_uid for item in draft.items if item.product_uid}
     by_uid = {product.uid: product for product in Product.objects.filter(uid__in=uids)} if uids else {}
     names = {item.product_name for item in draft.items if not item.product_uid and item.product_name}
-    theirs = CustomerProduct.objects.filter(customer=customer, name__in=names).select_related("product") if names else []
+    theirs = (
+        CustomerProduct.objects.filter(customer=customer, name__in=names).select_related("product") if names else []
+    )
     products = [by_uid.get(item.product_uid) or _by_name(item, theirs) for item in draft.items]
     missing = [_unknown(place, item) for place, item in enumerate(draft.items) if products[place] is None]
     return products, missing
@@ -52,11 +62,18 @@ def _by_name(item: DraftItem, theirs: Iterable[CustomerProduct]) -> Product | No
 
 def _unknown(place: int, item: DraftItem) -> Problem:
     if item.product_uid:
-        return Problem("PRODUCT_UNKNOWN", f"There is no product {item.product_uid!r}.", pointer("items", place, "productUid"),
-                       hint="GET /api/products lists the products.")  # fmt: skip
+        return Problem(
+            "PRODUCT_UNKNOWN",
+            f"There is no product {item.product_uid!r}.",
+            pointer("items", place, "productUid"),
+            hint="GET /api/products lists the products.",
+        )
     if item.product_name:
-        return Problem("PRODUCT_UNMAPPED", f"{item.product_name!r} with this variant is not mapped to a product.",
-                       pointer("items", place, "productName"),
-                       hint="Map the customer's product name and variant to a product, or send productUid.")  # fmt: skip
+        return Problem(
+            "PRODUCT_UNMAPPED",
+            f"{item.product_name!r} with this variant is not mapped to a product.",
+            pointer("items", place, "productName"),
+            hint="Map the customer's product name and variant to a product, or send productUid.",
+        )
     return Problem("PRODUCT_MISSING", "The item names no product.", pointer("items", place, "productUid"),
                    hint="Send productUid, or productName with productVariant.")  # fmt: skip

@@ -11,10 +11,40 @@ from orders.drafts import pointer
 from orders.models import ShipmentMethod
 
 COUNTRY = pointer("shippingAddress", "country")
-EU = frozenset("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split())
+EU = frozenset(
+    [
+        "AT",
+        "BE",
+        "BG",
+        "CY",
+        "CZ",
+        "DE",
+        "DK",
+        "EE",
+        "ES",
+        "FI",
+        "FR",
+        "GR",
+        "HR",
+        "HU",
+        "IE",
+        "IT",
+        "LT",
+        "LU",
+        "LV",
+        "MT",
+        "NL",
+        "PL",
+        "PT",
+        "RO",
+        "SE",
+        "SI",
+        "SK",
+    ]
+)
 # Countries whose customs ask for the recipient's tax number on parcels: Brazil CPF/CNPJ (Receita Federal IN RFB
 # 1737/2017), South Korea PCCC (Korea Customs Service), Argentina CUIT, Chile RUT, Turkey identity number.
-TAX_ID_ASKED = frozenset("AR BR CL KR TR".split())
+TAX_ID_ASKED = frozenset(["AR", "BR", "CL", "KR", "TR"])
 
 
 def destinations(case: Case) -> Iterator[Problem]:
@@ -41,9 +71,15 @@ def shipment_method(case: Case) -> Iterator[Problem]:
     if not known:
         yield Problem("SHIPMENT_METHOD_UNKNOWN", f"There is no shipment method {', '.join(wanted)!r}.", path,
                       hint="Use a shipment method of ours, or leave it empty for the cheapest.")  # fmt: skip
-    elif not any(not method.countries or case.draft.shipping_address.country in method.countries for method in known.values()):
-        yield Problem("SHIPMENT_METHOD_DESTINATION", f"No preferred method reaches {_name(case.draft.shipping_address.country)}.",
-                      path, hint="Add another method to the list, or leave it empty.")  # fmt: skip
+    elif not any(
+        not method.countries or case.draft.shipping_address.country in method.countries for method in known.values()
+    ):
+        yield Problem(
+            "SHIPMENT_METHOD_DESTINATION",
+            f"No preferred method reaches {_name(case.draft.shipping_address.country)}.",
+            path,
+            hint="Add another method to the list, or leave it empty.",
+        )
 
 
 def availability(case: Case) -> Iterator[Problem]:
@@ -59,10 +95,11 @@ def quantities(case: Case) -> Iterator[Problem]:
         if product and not product.quantity_min <= item.quantity <= product.quantity_max:
             yield Problem(
                 "ITEM_QUANTITY_RANGE",
-                f"{item.quantity:,} × {product.name}: between {product.quantity_min:,} and {product.quantity_max:,} are possible.",
-                pointer("items", place, "quantity"), hint="Change the quantity, or split the order.",
+                f"{item.quantity:,} × {product.name}: only {product.quantity_min:,} to {product.quantity_max:,} can be had.",
+                pointer("items", place, "quantity"),
+                hint="Change the quantity, or split the order.",
                 details={"actual": item.quantity, "minimum": product.quantity_min, "maximum": product.quantity_max},
-            )  # fmt: skip
+            )
 
 
 def customs(case: Case) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from gelatoconnect.lib.problems import Problem
 from orders.drafts import Draft
@@ -27,7 +27,7 @@ class Outcome:
     status: int
     order: Order | None = None
     problems: list[Problem] = field(default_factory=list)
-    answer: dict[str, Any] = field(default_factory=dict)
+    answer: str = ""
     replayed: bool = False
 
 
@@ -41,6 +41,6 @@ class ConnectorType:
         """The draft that the bytes ask for; pure. Raises Rejected with everything that is wrong with their form."""
         raise NotImplementedError
 
-    def answer(self, outcome: Outcome) -> dict[str, Any]:
-        """What the sender is told, in its own format."""
+    def answer(self, outcome: Outcome) -> str:
+        """What the sender is told, in its own format, as it goes over the wire."""
         raise NotImplementedError

@@ -17,7 +17,9 @@ Body = Callable[..., dict[str, Any]]
 @pytest.fixture
 def stranger(product: Any) -> ApiClient:
     other = Customer.objects.create(reference="other", name="Other")
-    key = ApiKey(connector=Connector.objects.create(name="other-shop", customer=other), key="other", secret_hash=hashed("secret"))
+    key = ApiKey(
+        connector=Connector.objects.create(name="other-shop", customer=other), key="other", secret_hash=hashed("secret")
+    )
     key.save()
     return ApiClient("other:secret")
 
@@ -40,8 +42,21 @@ def test_the_answer_tells_the_whole_order(api: ApiClient, order_body: Body) -> N
     assert order["shippingAddress"]["city"] == "Oslo"
     assert [item["fulfillmentStatus"] for item in order["items"]] == ["received"]
     assert order["actions"] == ["cancel", "updateShipment"]
-    assert set(order) >= {"id", "orderReferenceId", "customerReferenceId", "orderType", "fulfillmentStatus", "financialStatus",
-                          "currency", "shippingAddress", "items", "shipment", "metadata", "problems", "actions"}  # fmt: skip
+    assert set(order) >= {
+        "id",
+        "orderReferenceId",
+        "customerReferenceId",
+        "orderType",
+        "fulfillmentStatus",
+        "financialStatus",
+        "currency",
+        "shippingAddress",
+        "items",
+        "shipment",
+        "metadata",
+        "problems",
+        "actions",
+    }
 
 
 def test_a_canceled_order_cannot_be_canceled_again(api: ApiClient, order_body: Body) -> None:

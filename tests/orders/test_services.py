@@ -14,7 +14,9 @@ from orders.services import Duplicate, amend, minor_units, move, place, working_
 
 def test_place_writes_the_order_and_one_event_with_its_deliveries(order: Order) -> None:
     assert order.status == "received"
-    assert [(event.sequence, event.kind, event.by) for event in order.events.all()] == [(1, "order.received", "connector:acme-shop")]
+    assert [(event.sequence, event.kind, event.by) for event in order.events.all()] == [
+        (1, "order.received", "connector:acme-shop")
+    ]
     assert [delivery.listener for delivery in order.deliveries.all()] == ["check"]
     assert [(item.number, item.quantity, item.product_uid) for item in order.items.all()] == [(1, 2, "card-a6")]
 
@@ -113,7 +115,9 @@ def test_when_the_change_is_rolled_back_its_event_is_too(order: Order) -> None:
     assert Event.objects.count() == 1
 
 
-@pytest.mark.parametrize(("amount", "currency", "units"), [("12.90", "EUR", 1290), ("500", "JPY", 500), ("1.250", "KWD", 1250)])
+@pytest.mark.parametrize(
+    ("amount", "currency", "units"), [("12.90", "EUR", 1290), ("500", "JPY", 500), ("1.250", "KWD", 1250)]
+)
 def test_money_is_kept_in_minor_units(amount: str, currency: str, units: int) -> None:
     assert minor_units(Decimal(amount), currency) == units
 

@@ -13,7 +13,12 @@ PATH = settings.BASE_DIR / "docs" / "lifecycle.md"
 
 def page() -> str:
     """The whole page: a Mermaid state diagram, and a row for every verb."""
-    lines = ["# The life of an order", "", "Written by `manage.py lifecycle` from `orders/lifecycle.py`; do not edit.", ""]
+    lines = [
+        "# The life of an order",
+        "",
+        "Written by `manage.py lifecycle` from `orders/lifecycle.py`; do not edit.",
+        "",
+    ]
     lines += ["```mermaid", "stateDiagram-v2", "    [*] --> draft: place (draft)", "    [*] --> received: place"]
     lines += [f"    {arrow.source} --> {arrow.target}: {arrow.name}" for arrow in arrows()]
     lines += ["    delivered --> [*]", "    returned --> [*]", "    canceled --> [*]", "```", ""]
@@ -21,10 +26,13 @@ def page() -> str:
     for name, step in STEPS.items():
         mine = [arrow for arrow in arrows() if arrow.name == name]
         sources = ", ".join(Status(arrow.source).label for arrow in mine)
-        who = " · ".join(filter(None, [f"`{step.permission}`" if step.permission else "the checks", "API" if step.api else ""]))
-        lines.append(f"| `{name}` | {step.label} | {sources} | {Status(mine[0].target).label} | `{step.event}` | {who} |")
-    lines += ["", "An order on hold stays where it is: `release`, `start`, `finish`, `package` and `ship` wait until it is "
-              "resumed.", ""]  # fmt: skip
+        who = " · ".join(
+            filter(None, [f"`{step.permission}`" if step.permission else "the checks", "API" if step.api else ""])
+        )
+        lines.append(
+            f"| `{name}` | {step.label} | {sources} | {Status(mine[0].target).label} | `{step.event}` | {who} |"
+        )
+    lines += ["", "On hold, `release`, `start`, `finish`, `package` and `ship` wait until the order is resumed.", ""]
     return "\n".join(lines)
 
 
