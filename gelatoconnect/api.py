@@ -82,7 +82,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         ]
     else:
         if isinstance(error, Http404):
-            error = exceptions.NotFound("There is no such order for this key.")
+            error = exceptions.NotFound("There is nothing at this address for this key.")
         elif isinstance(error, PermissionDenied):
             error = exceptions.PermissionDenied()
         if not isinstance(error, exceptions.APIException):
@@ -97,5 +97,5 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     return Response(body, status=status, headers=headers, content_type="application/problem+json")
 
 
-CODES = {401: "AUTH_KEY_INVALID", 403: "AUTH_FORBIDDEN", 404: "ORDER_UNKNOWN", 405: "METHOD_NOT_ALLOWED",
+CODES = {401: "AUTH_KEY_INVALID", 403: "AUTH_FORBIDDEN", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED",
          406: "NOT_ACCEPTABLE", 415: "MEDIA_TYPE_UNSUPPORTED", 429: "RATE_LIMITED"}  # fmt: skip

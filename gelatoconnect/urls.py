@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView, TemplateView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from intake import api as intake_api
 from orders import api as orders_api
@@ -48,7 +48,8 @@ urlpatterns = [
     path("", include("shipping.urls")),
     *api_paths(),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="schema-ui"),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="schema-ui"),
+    path("api/<path:rest>", orders_api.Nowhere.as_view()),
     path("admin/", admin.site.urls),
     path("login", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout", auth.LogoutView.as_view(), name="logout"),

@@ -28,24 +28,29 @@ from orders.services import amend, move
 ERRORS = dict.fromkeys((400, 401, 404, 409, 422, 429), answers.ErrorAnswer)
 
 
+def unknown(code: str, message: str) -> Rejected:
+    """404: what belongs to another does not exist for this key."""
+    return Rejected([Problem(code, message, hint="Check the id, and that the key belongs to it.")], status=404)
+
+
 class OrderView(APIView):
     """A view of one order, or of all, that the sender may know of; the rest does not exist for it."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if kwargs.get("connector") not in (None, request.user.connector):
-            raise Http404
+            raise unknown("CONNECTOR_UNKNOWN", "There is no such connector for this key.")
 
     def orders(self) -> QuerySet[Order]:
         return self.request.user.orders().select_related("customer", "address")
 
     def order(self, ref: str) -> Order:
-        """By id, or the latest with that orderReferenceId. Raises Http404."""
+        """By id, or the latest with that orderReferenceId. Raises Rejected (404)."""
         id = parse_id(ref)
         found = self.orders().filter(pk=id).first() if id else None
         found = found or self.orders().filter(reference=ref).order_by("-id").first()
         if found is None:
-            raise Http404
+            raise unknown("ORDER_UNKNOWN", f"There is no order {ref[:120]!r} for this key.")
         return found
 
 
@@ -183,6 +188,18 @@ class ProductList(APIView):
     def get(self, request: Request) -> Response:
         found = [answers.product_of(product) for product in Product.objects.order_by("uid")]
         return Response(answers.ProductsAnswer(products=found).json_data())
+
+
+class Nowhere(APIView):
+    """Any other address below /api: 404 in the API's own shape, whoever asks and by whatever method."""
+
+    authentication_classes: list[type] = []
+    permission_classes: list[type] = []
+    throttle_classes: list[type] = []
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise Http404
 
 
 def preview_response(file: PrintFile | None, *, page: int) -> FileResponse:

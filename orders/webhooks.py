@@ -26,7 +26,7 @@ def post(trigger: Trigger, delivery: Delivery, *, body: bytes) -> None:
     report["answer"] = {"status": answer.status, "body": answer.body.decode(errors="replace")}
     if not 200 <= answer.status < 300:
         raise TryLater(
-            f"The receiver answered {answer.status}.", after=_retry_after(answer.headers.get("retry-after", ""))
+            f"The receiver answered {answer.status}.", after=answer.retry_after
         )
 
 
@@ -39,8 +39,3 @@ def signed(id: str, timestamp: int, body: bytes, *, secret: str) -> dict[str, st
     content = b".".join((id.encode(), str(timestamp).encode(), body))
     signature = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
     return {"webhook-id": id, "webhook-timestamp": str(timestamp), "webhook-signature": f"v1,{signature}"}
-
-
-def _retry_after(text: str) -> float | None:
-    """Seconds, of the two forms of RFC 9110 §10.2.3 the one in seconds; at most a day."""
-    return min(float(text), 86_400.0) if text.isdigit() else None

@@ -24,6 +24,10 @@ class Breaker:
         self._again = 0.0  # when to try again; 0: all is well
         self._lock = threading.Lock()
 
+    @property
+    def is_open(self) -> bool:
+        return bool(self._again)
+
     def lets_pass(self) -> bool:
         with self._lock:
             now = monotonic()

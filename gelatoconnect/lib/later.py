@@ -34,6 +34,11 @@ def wake() -> None:
         _hint()
 
 
+def reaches_nobody() -> bool:
+    """Whether hints are in vain at present: there is no broker, or it does not answer."""
+    return not settings.REDIS_URL or _breaker.is_open
+
+
 def _hint() -> None:
     """More hints than workers say nothing more: the queue is as long as there are workers, the rest is dropped."""
     global _hints

@@ -160,3 +160,20 @@ def test_odd_search_words_find_nothing_and_break_nothing(api: ApiClient, order_b
     response = api.post("/api/orders/search", {"search": text + "zzz"})
     assert response.status_code in (200, 400)
     assert response.json().get("orders", []) == []
+
+
+@pytest.mark.parametrize("path", ["/api/nowhere", "/api/gelato/not-an-id/order", "/api/orders/a/b/c", "/api/orders/x/files/y"])
+def test_an_unknown_address_is_a_404_in_the_shape_of_errors(api: ApiClient, path: str) -> None:
+    for response in (api.get(path), api.post(path), api.put(path)):
+        assert (response.status_code, response.json()["errors"][0]["code"]) == (404, "NOT_FOUND")
+
+
+def test_what_does_not_exist_is_named(api: ApiClient, connector: Connector) -> None:
+    assert api.get("/api/orders/nope").json()["errors"][0]["code"] == "ORDER_UNKNOWN"
+    foreign = "00000000-0000-7000-8000-000000000000"
+    assert api.get(f"/api/gelato/order/{foreign}/x").json()["errors"][0]["code"] == "CONNECTOR_UNKNOWN"
+
+
+def test_a_wrong_method_is_a_405_in_the_shape_of_errors(api: ApiClient) -> None:
+    response = api.get("/api/orders/x/cancel")
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (405, "METHOD_NOT_ALLOWED")

@@ -50,10 +50,10 @@ def work(entry: Every, *, grace: float) -> Callable[[], object]:
 
 
 def keep_delivering(*, grace: float) -> None:
-    """Wake the workers for what is due; what has waited longer than the grace nobody took: deliver it here."""
+    """Wake the workers for what is due; what they cannot hear of, or have not taken within the grace, deliver here."""
     for _ in events.due(limit=settings.WORKERS):
         later.wake()
-    if events.due(limit=1, overdue=grace):
+    if events.due(limit=1, overdue=0.0 if later.reaches_nobody() else grace):
         events.sweep(seconds=SPELL)
 
 

@@ -1,0 +1,427 @@
+"""The walk through content streams: what is painted where, with which state (ISO 32000-1, 8 and 9)."""
+
+from collections.abc import Callable, Sequence
+from math import hypot, isfinite
+from typing import Any
+
+import pikepdf
+
+from intake.preflight.colours import CMYK, GRAY, RGB, Colour, Space, space_of
+from intake.preflight.facts import Box, Font, Image
+from intake.preflight.geometry import IDENTITY, UNIT, Matrix, bounds, corners, scale_of, sides_of, times
+from intake.preflight.limits import DEPTH, Budget
+from intake.preflight.paths import outline_of, thinnest_box
+from intake.preflight.resources import Picture, Resources, Shelf
+from intake.preflight.sheet import HEAVY, Sheet
+from intake.preflight.tokens import SHOWN, number
+
+INVISIBLE = (3, 7)
+BLACK = Colour(GRAY, (0.0,))
+
+
+class State:
+    """The part of the graphics state that matters here."""
+
+    __slots__ = ("ctm", "fill", "font", "over_fill", "over_stroke", "render", "size", "stroke", "width")
+
+    def __init__(self, ctm: Matrix) -> None:
+        self.ctm, self.width = ctm, 1.0
+        self.fill = self.stroke = BLACK
+        self.font: Font | None = None
+        self.size, self.render = 0.0, 0
+        self.over_fill = self.over_stroke = False
+
+    def copy(self) -> "State":
+        twin = State.__new__(State)
+        twin.ctm, twin.width, twin.fill, twin.stroke = self.ctm, self.width, self.fill, self.stroke
+        twin.font, twin.size, twin.render = self.font, self.size, self.render
+        twin.over_fill, twin.over_stroke = self.over_fill, self.over_stroke
+        return twin
+
+
+class Walker:
+    """Walks one page, its forms, patterns, masks and annotations; fills a Sheet and a list of placed images."""
+
+    def __init__(self, shelf: Shelf, budget: Budget, *, page: int, ctm: Matrix, images: list[Image]) -> None:
+        self.shelf, self.budget, self.page, self.images = shelf, budget, page, images
+        self.sheet = Sheet()
+        self.state = State(ctm)
+        self.stack: list[State] = []
+        self.base = ctm  # of the content stream being walked; patterns hang on it
+        self.resources = Resources({}, shelf)
+        self.text: Matrix = IDENTITY
+        self.line: Matrix = IDENTITY
+        self.leading = 0.0
+        self.marked: list[bool] = []  # for each open marked content: is it a hidden layer
+        self.hidden = 0
+        self.masking = 0
+        self.running: list[tuple[int, int]] = []
+        self.patterns: set[tuple[Any, Matrix]] = set()
+        self.done = 0  # painting operators so far, visible or not
+
+    def run(self, tokens: list[bytes], resources: Resources) -> None:
+        self.budget.spend("content tokens", len(tokens))
+        outer, self.resources = self.resources, resources
+        resources.all_fonts(page=self.page)
+        find, start = OPERATORS.get, 0
+        for place, token in enumerate(tokens):
+            if (operator := find(token)) is not None:
+                try:
+                    operator(self, tokens[start:place])
+                except (ValueError, IndexError):  # too few operands, or not numbers: readers skip the operator
+                    pass
+                start = place + 1
+        self.resources = outer
+
+    # --- graphics state ---------------------------------------------------------------------------
+    def save(self, operands: list[bytes]) -> None:
+        self.stack.append(self.state)
+        self.state = self.state.copy()
+
+    def restore(self, operands: list[bytes]) -> None:
+        if self.stack:
+            self.state = self.stack.pop()
+
+    def concatenate(self, operands: list[bytes]) -> None:
+        moved = times(_numbers(operands, 6), self.state.ctm)
+        if isfinite(sum(moved)):
+            self.state.ctm = moved
+
+    def line_width(self, operands: list[bytes]) -> None:
+        self.state.width = abs(_numbers(operands, 1)[0])
+
+    def set_many(self, operands: list[bytes]) -> None:
+        """gs: the entries of an ExtGState that matter for print."""
+        wanted = self.resources.find("/ExtGState", operands[-1])
+        if not isinstance(wanted, pikepdf.Dictionary):
+            return
+        state, sheet = self.state, self.sheet
+        if "/LW" in wanted:
+            state.width = abs(float(wanted["/LW"]))
+        if "/OP" in wanted:
+            state.over_stroke = state.over_fill = bool(wanted["/OP"])
+        if "/op" in wanted:
+            state.over_fill = bool(wanted["/op"])
+        if "/Font" in wanted and isinstance(wanted["/Font"], pikepdf.Array):
+            state.font = self.shelf.font(wanted["/Font"][0], page=self.page)
+            state.size = float(wanted["/Font"][1])
+        if float(wanted.get("/CA", 1)) < 1 or float(wanted.get("/ca", 1)) < 1 or _blends(wanted.get("/BM")):
+            sheet.transparency = True
+        mask = wanted.get("/SMask")
+        if isinstance(mask, pikepdf.Dictionary):
+            sheet.transparency = True
+            if isinstance(mask.get("/G"), pikepdf.Stream):
+                self.masking += 1
+                self.draw_form(mask["/G"])
+                self.masking -= 1
+
+    # --- colour -----------------------------------------------------------------------------------
+    def fill_gray(self, operands: list[bytes]) -> None:
+        self.state.fill = Colour(self.resources.device(GRAY), _numbers(operands, 1))
+
+    def fill_rgb(self, operands: list[bytes]) -> None:
+        self.state.fill = Colour(self.resources.device(RGB), _numbers(operands, 3))
+
+    def fill_cmyk(self, operands: list[bytes]) -> None:
+        self.state.fill = Colour(self.resources.device(CMYK), _numbers(operands, 4))
+
+    def stroke_gray(self, operands: list[bytes]) -> None:
+        self.state.stroke = Colour(self.resources.device(GRAY), _numbers(operands, 1))
+
+    def stroke_rgb(self, operands: list[bytes]) -> None:
+        self.state.stroke = Colour(self.resources.device(RGB), _numbers(operands, 3))
+
+    def stroke_cmyk(self, operands: list[bytes]) -> None:
+        self.state.stroke = Colour(self.resources.device(CMYK), _numbers(operands, 4))
+
+    def fill_space(self, operands: list[bytes]) -> None:
+        self.state.fill = _initial(self.resources.space(operands[-1]))
+
+    def stroke_space(self, operands: list[bytes]) -> None:
+        self.state.stroke = _initial(self.resources.space(operands[-1]))
+
+    def fill_colour(self, operands: list[bytes]) -> None:
+        self.state.fill = self._colour(self.state.fill.space, operands)
+
+    def stroke_colour(self, operands: list[bytes]) -> None:
+        self.state.stroke = self._colour(self.state.stroke.space, operands)
+
+    def _colour(self, space: Space, operands: list[bytes]) -> Colour:
+        if operands and operands[-1].startswith(b"/"):
+            return self._pattern_colour(operands[-1])
+        return Colour(space, _numbers(operands, space.components))
+
+    def _pattern_colour(self, name: bytes) -> Colour:
+        pattern = self.resources.find("/Pattern", name)
+        if not isinstance(pattern, pikepdf.Dictionary | pikepdf.Stream):
+            return Colour(Space("pattern", 0))
+        if isinstance(pattern, pikepdf.Stream):
+            key = (pattern.objgen, self.base)
+            if key not in self.patterns:
+                self.patterns.add(key)
+                self.draw_form(pattern, onto=self.base)
+            return Colour(Space("pattern", 0))
+        shading = pattern.get("/Shading")
+        found = shading.get("/ColorSpace") if isinstance(shading, pikepdf.Dictionary | pikepdf.Stream) else None
+        return Colour(space_of(found))
+
+    # --- painting -----------------------------------------------------------------------------------
+    def end_path(self, operands: list[bytes]) -> None:
+        """n: the path only clips, or nothing."""
+
+    def fill_path(self, path: list[bytes]) -> None:
+        self.done += 1
+        if self.hidden or self.masking or not path:
+            return
+        state, sheet = self.state, self.sheet
+        colour = state.fill
+        where = self._box_of(path)
+        sheet.paint(colour, where)
+        if colour.white and state.over_fill:
+            sheet.overprinted_white("path", where)
+        sheet.overprint |= state.over_fill
+        if path[-1] == b"re" and (thin := thinnest_box(path, state.ctm)):
+            sheet.smallest("line", thin[0], lambda: thin[1])
+        if len(colour.inks) > 2 and colour.percent > HEAVY:
+            sheet.fill_heavily(colour.percent, corners(where()) if path[-1] == b"re" else outline_of(path, state.ctm))
+
+    def stroke_path(self, path: list[bytes]) -> None:
+        self.done += 1
+        if self.hidden or self.masking or not path:
+            return
+        state, sheet = self.state, self.sheet
+        where = self._box_of(path)
+        sheet.paint(state.stroke, where)
+        if state.stroke.white and state.over_stroke:
+            sheet.overprinted_white("path", where)
+        sheet.overprint |= state.over_stroke
+        sheet.smallest("line", state.width * scale_of(state.ctm), where)
+
+    def fill_and_stroke(self, path: list[bytes]) -> None:
+        self.fill_path(path)
+        self.stroke_path(path)
+
+    def shade(self, operands: list[bytes]) -> None:
+        self.done += 1
+        shading = self.resources.find("/Shading", operands[-1])
+        if self.hidden or self.masking or not isinstance(shading, pikepdf.Dictionary | pikepdf.Stream):
+            return
+        ctm = self.state.ctm
+        self.sheet.paint(Colour(space_of(shading.get("/ColorSpace"))), lambda: bounds(UNIT, ctm))
+
+    def _box_of(self, path: list[bytes]) -> Callable[[], Box]:
+        ctm = self.state.ctm
+        return lambda: bounds(outline_of(path), ctm)
+
+    # --- text -----------------------------------------------------------------------------------------
+    def begin_text(self, operands: list[bytes]) -> None:
+        self.text = self.line = IDENTITY
+
+    def set_font(self, operands: list[bytes]) -> None:
+        self.state.font = self.resources.font(operands[-2], page=self.page)
+        self.state.size = number(operands[-1])
+
+    def set_render(self, operands: list[bytes]) -> None:
+        self.state.render = int(number(operands[-1]))
+
+    def set_leading(self, operands: list[bytes]) -> None:
+        self.leading = _numbers(operands, 1)[0]
+
+    def set_matrix(self, operands: list[bytes]) -> None:
+        a, b, c, d, e, f = _numbers(operands, 6)
+        self.text = self.line = (a, b, c, d, e, f)
+
+    def move(self, operands: list[bytes]) -> None:
+        x, y = _numbers(operands, 2)
+        a, b, c, d, e, f = self.line
+        self.text = self.line = (a, b, c, d, x * a + y * c + e, x * b + y * d + f)
+
+    def move_and_lead(self, operands: list[bytes]) -> None:
+        self.leading = -_numbers(operands, 2)[1]
+        self.move(operands)
+
+    def next_line(self, operands: list[bytes]) -> None:
+        a, b, c, d, e, f = self.line
+        self.text = self.line = (a, b, c, d, e - self.leading * c, f - self.leading * d)
+
+    def show_on_next_line(self, operands: list[bytes]) -> None:
+        self.next_line(operands)
+        self.show(operands)
+
+    def show(self, operands: list[bytes]) -> None:
+        if SHOWN not in operands:
+            return
+        self.done += 1
+        state, sheet = self.state, self.sheet
+        font = state.font
+        if state.render in INVISIBLE or self.hidden:
+            if font:
+                font["invisible"] = True
+            return
+        if font:
+            font["shown"] = True
+        if self.masking:
+            return
+        at = times(self.text, state.ctm)
+        size = abs(state.size) * hypot(at[2], at[3])
+        colour = state.stroke if state.render in (1, 5) else state.fill
+        reach = max(state.size, 1.0)
+
+        def where() -> Box:
+            return bounds(corners((0, 0, reach, reach)), at)
+
+        sheet.paint(colour, where)
+        sheet.overprint |= state.over_fill
+        if colour.white and state.over_fill:
+            sheet.overprinted_white("text", where)
+        if colour.rich_black:
+            sheet.black_text(colour, where)
+        if font and size and font["type"] != "Type3":  # the size of a Type 3 font says nothing of its glyphs
+            sheet.smallest("text", size, where, font=font["name"])
+            if colour.white or colour.multi_ink:
+                sheet.smallest("fine_text", size, where, font=font["name"])
+
+    # --- images, forms and layers -----------------------------------------------------------------------
+    def draw(self, operands: list[bytes]) -> None:
+        found = self.resources.find("/XObject", operands[-1])
+        if not isinstance(found, pikepdf.Stream):
+            return
+        off = "/OC" in found and self.shelf.is_hidden(found["/OC"])
+        self.hidden += off
+        if found.get("/Subtype") == "/Image":
+            self.place(self.resources.picture(found))
+        elif found.get("/Subtype") == "/Form":
+            self.draw_form(found)
+        self.hidden -= off
+
+    def place(self, picture: Picture) -> None:
+        self.done += 1
+        self.budget.spend("placed images")
+        ctm, space = self.state.ctm, picture.space
+        across, up = sides_of(ctm)
+        if not (across and up and picture.width and picture.height):
+            return
+        box = bounds(UNIT, ctm)
+        self.images.append({
+            "page": self.page, "kind": "soft_mask" if self.masking else picture.kind,
+            "width": picture.width, "height": picture.height, "bits": picture.bits,
+            "colour": space.label, "indexed": space.indexed, "alpha": picture.alpha,
+            "ppi": [round(72 * picture.width / across, 4), round(72 * picture.height / up, 4)],
+            "box": box, "hidden": bool(self.hidden),
+        })  # fmt: skip
+        if self.hidden or self.masking:
+            return
+        self.sheet.transparency |= picture.alpha
+        self.sheet.marks += 1
+        if picture.kind == "stencil":
+            self.sheet.paint(self.state.fill, lambda: box)
+        for name in space.names:
+            self.sheet.names.setdefault(name, box)
+
+    def place_inline(self, operands: list[bytes]) -> None:
+        """ID: what came since BI are the keys of an inline image."""
+        keys = operands[operands.index(b"BI") + 1 :]
+        said = {key: keys[at + 1] for at, key in enumerate(keys[:-1]) if key.startswith(b"/")}
+        width, height = (int(number(said.get(short, said.get(long, b"0")))) for short, long in _SIZES)
+        if said.get(b"/IM", said.get(b"/ImageMask")) == b"true":
+            self.place(Picture("stencil", width, height, 1, GRAY))
+            return
+        bits = int(number(said.get(b"/BPC", said.get(b"/BitsPerComponent", b"8"))))
+        self.place(Picture("image", width, height, bits, self._inline_space(keys)))
+
+    def _inline_space(self, keys: list[bytes]) -> Space:
+        at = next((place for place, key in enumerate(keys) if key in (b"/CS", b"/ColorSpace")), None)
+        if at is None:
+            return Space("unknown", 0)
+        if keys[at + 1] != b"[":
+            return self.resources.space(keys[at + 1])
+        base = self.resources.space(keys[at + 3])
+        return Space(base.label, 1, base.names, indexed=True)
+
+    def draw_form(self, form: Any, *, onto: Matrix | None = None) -> None:
+        """A form, tiling pattern or appearance: its own content, drawn with the state of now."""
+        key = form.objgen
+        if key in self.running or len(self.running) >= DEPTH:
+            self.budget.noted.add("a drawing contains itself" if key in self.running else "drawings nested too deep")
+            return
+        if key in self.shelf.barren:
+            return
+        self.budget.spend("drawn forms")
+        before, outer = self.done, (self.state, self.stack, self.base, self.text, self.line, self.marked, self.hidden)
+        self.state, self.stack, self.marked = self.state.copy(), [], []
+        self.state.ctm = self.base = times(_matrix(form), self.state.ctm if onto is None else onto)
+        group = form.get("/Group")
+        if isinstance(group, pikepdf.Dictionary) and group.get("/S") == "/Transparency" and not self.masking:
+            self.sheet.transparency = True
+        own = form.get("/Resources")
+        self.running.append(key)
+        self.run(self.shelf.tokens(form), self.resources if own is None else self.shelf.resources_of(own))
+        self.running.pop()
+        self.state, self.stack, self.base, self.text, self.line, self.marked, self.hidden = outer
+        if self.done == before:
+            self.shelf.barren.add(key)
+
+    def begin_marked(self, operands: list[bytes]) -> None:
+        layer = len(operands) > 1 and operands[-2] == b"/OC" and operands[-1].startswith(b"/")
+        off = bool(layer and self.shelf.is_hidden(self.resources.find("/Properties", operands[-1])))
+        self.marked.append(off)
+        self.hidden += off
+
+    def end_marked(self, operands: list[bytes]) -> None:
+        if self.marked:
+            self.hidden -= self.marked.pop()
+
+
+def _numbers(operands: Sequence[bytes], count: int) -> list[float]:
+    """The last `count` operands. Raises ValueError when there are fewer."""
+    found = operands[-count:] if count else operands[:0]
+    if len(found) < count:
+        raise ValueError(count)
+    try:
+        numbers = list(map(float, found))
+    except ValueError:
+        numbers = list(map(number, found))
+    if not isfinite(sum(numbers)):
+        raise ValueError(found)
+    return numbers
+
+
+def _matrix(form: Any) -> Matrix:
+    found = form.get("/Matrix")
+    if not isinstance(found, pikepdf.Array) or len(found) != 6:
+        return IDENTITY
+    a, b, c, d, e, f = map(float, found)  # type: ignore[arg-type]
+    return (a, b, c, d, e, f)
+
+
+def _blends(mode: Any) -> bool:
+    if isinstance(mode, pikepdf.Array):
+        mode = mode[0] if len(mode) else None
+    return mode is not None and str(mode) not in ("/Normal", "/Compatible")
+
+
+def _initial(space: Space) -> Colour:
+    """The colour right after a space was chosen: black, or full tint (ISO 32000-1, 8.6.5.6 and after)."""
+    if space.label in ("separation", "devicen"):
+        return Colour(space, (1.0,) * space.components)
+    if space.label in ("cmyk", "icc-cmyk"):
+        return Colour(space, (0.0, 0.0, 0.0, 1.0))
+    return Colour(space, (0.0,) * space.components)
+
+
+_SIZES = ((b"/W", b"/Width"), (b"/H", b"/Height"))
+OPERATORS: dict[bytes, Callable[[Walker, list[bytes]], None]] = {
+    b"q": Walker.save, b"Q": Walker.restore, b"cm": Walker.concatenate, b"w": Walker.line_width, b"gs": Walker.set_many,
+    b"g": Walker.fill_gray, b"rg": Walker.fill_rgb, b"k": Walker.fill_cmyk, b"cs": Walker.fill_space,
+    b"sc": Walker.fill_colour, b"scn": Walker.fill_colour,
+    b"G": Walker.stroke_gray, b"RG": Walker.stroke_rgb, b"K": Walker.stroke_cmyk, b"CS": Walker.stroke_space,
+    b"SC": Walker.stroke_colour, b"SCN": Walker.stroke_colour,
+    b"f": Walker.fill_path, b"F": Walker.fill_path, b"f*": Walker.fill_path, b"S": Walker.stroke_path,
+    b"s": Walker.stroke_path, b"B": Walker.fill_and_stroke, b"B*": Walker.fill_and_stroke, b"b": Walker.fill_and_stroke,
+    b"b*": Walker.fill_and_stroke, b"n": Walker.end_path, b"sh": Walker.shade,
+    b"BT": Walker.begin_text, b"Tf": Walker.set_font, b"Tr": Walker.set_render, b"TL": Walker.set_leading,
+    b"Tm": Walker.set_matrix, b"Td": Walker.move, b"TD": Walker.move_and_lead, b"T*": Walker.next_line,
+    b"Tj": Walker.show, b"TJ": Walker.show, b"'": Walker.show_on_next_line, b'"': Walker.show_on_next_line,
+    b"Do": Walker.draw, b"ID": Walker.place_inline, b"BDC": Walker.begin_marked, b"BMC": Walker.begin_marked,
+    b"EMC": Walker.end_marked,
+}  # fmt: skip

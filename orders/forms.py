@@ -1,0 +1,124 @@
+"""Forms of the orders' pages. Those that amend an order say what they change in the words of `services.amend`."""
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.core.validators import RegexValidator
+from django.utils.html import escape
+
+from orders import drafts
+from orders.models import Address, Order, PrintFile, Product, ShipmentMethod
+
+
+class ReasonForm(forms.Form):
+    """What a step asks for before it is taken."""
+
+    reason = forms.CharField(max_length=300, help_text="Kept in the order's history; the customer may read it.")
+
+
+class HoldForm(forms.Form):
+    reason = forms.CharField(max_length=300, help_text="Why the order waits.")
+    until = forms.DateTimeField(
+        required=False,
+        label="Until (UTC)",
+        help_text="Empty: until somebody resumes it.",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+    )
+
+
+class AmendForm(forms.Form):
+    """A small form that amends one order."""
+
+    def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.order = order
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Fields and initial values that depend on the order."""
+
+    def changes(self) -> dict[str, Any]:
+        """The keyword arguments of `services.amend`."""
+        return self.cleaned_data
+
+
+class NoteForm(AmendForm):
+    note = forms.CharField(max_length=2000, widget=forms.Textarea(attrs={"rows": 3}), help_text="For the staff only.")
+
+
+class AddressForm(AmendForm):
+    """The recipient. Only the form of it: the checks judge it when the order is retried."""
+
+    def prepare(self) -> None:
+        self.fields.update(forms.fields_for_model(Address, fields=Address.FIELDS))  # type: ignore[arg-type]
+        self.initial = self.order.address.as_dict() | self.initial
+
+    def changes(self) -> dict[str, Any]:
+        return {"address": drafts.Address(**self.cleaned_data)}
+
+
+class ShipmentForm(AmendForm):
+    shipment_method = forms.ChoiceField(required=False, label="Shipment method")
+
+    def prepare(self) -> None:
+        now = self.order.shipment_method
+        methods = ShipmentMethod.objects.filter(active=True).order_by("name")
+        choices = {"": "Any", now: now or "Any"} | {each.uid: f"{each.name} ({each.uid})" for each in methods}
+        self.fields["shipment_method"].choices = [*choices.items()]  # type: ignore[attr-defined]
+        self.initial = {"shipment_method": now} | self.initial
+
+
+class FilesForm(AmendForm):
+    """New addresses of print files; one that is empty or not sent stays as it is."""
+
+    is_address = RegexValidator(r"^https?://\S+$", "This is no web address: it begins with https:// or http://.")
+
+    def prepare(self) -> None:
+        files = PrintFile.objects.filter(item__order=self.order).select_related("item")
+        self.known = {f"file-{file.pk}": file for file in files.order_by("item__number", "pk")}
+        for name, file in self.known.items():
+            self.fields[name] = forms.CharField(
+                required=False, max_length=2048, initial=file.url, label=f"Item {file.item.number}, {file.type} file",
+                validators=[self.is_address], widget=forms.URLInput,
+            )  # fmt: skip
+
+    def changes(self) -> dict[str, Any]:
+        asked = {self.known[name]: url for name, url in self.cleaned_data.items() if url}
+        return {"files": {file.pk: url for file, url in asked.items() if url != file.url}}
+
+
+class ProductsForm(AmendForm):
+    """Which product each item is; one that is empty or not sent stays as it is."""
+
+    def prepare(self) -> None:
+        choices = [("", "As it is"), *Product.objects.filter(available=True).values_list("uid", "name")]
+        for item in self.order.items.all():
+            self.fields[f"item-{item.pk}"] = forms.ChoiceField(required=False, label=f"Item {item.number}: {item.name}",
+                                                               choices=choices, help_text=_said(item.variant))  # fmt: skip
+
+    def changes(self) -> dict[str, Any]:
+        asked = {UUID(name.removeprefix("item-")): uid for name, uid in self.cleaned_data.items() if uid}
+        products = Product.objects.in_bulk(set(asked.values()), field_name="uid")
+        return {"products": {pk: products[uid] for pk, uid in asked.items()}}
+
+
+class PiecesForm(AmendForm):
+    """Part of an order is canceled: so many pieces of an item, as long as they are not packed."""
+
+    def prepare(self) -> None:
+        for item in self.order.items.all():
+            if left := item.quantity_due - item.packed:
+                self.fields[f"item-{item.pk}"] = forms.IntegerField(
+                    required=False, min_value=0, max_value=left, label=f"Item {item.number}: {item.name}",
+                    help_text=f"{left:,} of {item.quantity:,} can still be canceled.",
+                )  # fmt: skip
+
+    def changes(self) -> dict[str, Any]:
+        asked = {UUID(name.removeprefix("item-")): pieces for name, pieces in self.cleaned_data.items() if pieces}
+        return {"cancel": asked}
+
+
+def _said(variant: dict[str, Any]) -> str:
+    """The customer's words for it; help texts are HTML."""
+    return escape(", ".join(f"{key}: {value}" for key, value in variant.items()))

@@ -1,0 +1,112 @@
+"""What every staff page shares: who may see it, whose name its changes carry, and how a filter becomes a list page."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib.auth.decorators import login_required, permission_required
+from django.http import HttpRequest, QueryDict
+from django.utils.http import urlencode
+from django_filters import FilterSet
+
+from gelatoconnect.lib import lists
+
+MAX_SELECTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """What list.html draws. tabs: (label, url, count, current); chips: (label, url without it); columns: (label, class)."""
+
+    title: str
+    rows: list[Any]
+    filters: forms.Form
+    columns: tuple[tuple[str, str], ...]
+    tabs: list[tuple[str, str, str, bool]]
+    chips: list[tuple[str, str]]
+    clear_url: str
+    previous_url: str
+    next_url: str
+    next_cursor: str
+    csv_url: str
+    total_label: str
+
+
+def staff_only(permission: str) -> Callable:
+    """A page for signed-in staff with this permission; strangers are asked to sign in, others are refused (403)."""
+
+    def guard(view: Callable) -> Callable:
+        return login_required(permission_required(permission, raise_exception=True)(view))
+
+    return guard
+
+
+def actor(request: HttpRequest) -> str:
+    """The person, as the history names them: "user:ada"."""
+    return f"user:{request.user.get_username()}"[:120]
+
+
+def asked(request: HttpRequest) -> QueryDict:
+    """What the address bar asks for, without the NUL characters that PostgreSQL refuses."""
+    said = request.GET.copy()
+    for name, values in request.GET.lists():
+        said.setlist(name, [value.replace("\0", "") for value in values])
+    return said
+
+
+def address(said: QueryDict, **changes: str) -> str:
+    """The same list with some parameters changed (empty: removed), as a link."""
+    changed = said.copy()
+    for name, value in changes.items():
+        changed.pop(name, None)
+        if value:
+            changed[name] = value
+    return f"?{changed.urlencode()}"
+
+
+def list_page(
+    chosen: FilterSet,
+    *,
+    title: str,
+    columns: Iterable[tuple[str, str]],
+    tabs: Iterable[tuple[str, str, str, bool]] = (),
+    csv_url: str = "",
+) -> ListPage:
+    """One page of a filtered list. Its total is said only where it costs nothing: all on one page, or counted by its tab."""
+    said = chosen.data
+    found = lists.page(chosen.qs, cursor=said.get("cursor", ""))
+    chips = list(_chips(chosen))
+    tabs = list(tabs)
+    counted = [count for _, _, count, current in tabs if current and count and not chips]
+    if not found.next and not found.previous:
+        counted = [lists.count_label(len(found.rows))]
+    return ListPage(
+        title=title,
+        rows=found.rows,
+        filters=chosen.form,
+        columns=tuple(columns),
+        tabs=tabs,
+        chips=chips,
+        clear_url="?" + urlencode({"view": said["view"]} if said.get("view") else {}),
+        previous_url=address(said, cursor=found.previous) if found.previous else "",
+        next_url=address(said, cursor=found.next) if found.next else "",
+        next_cursor=found.next,
+        csv_url=csv_url and csv_url + address(said, cursor=""),
+        total_label=counted[0] if counted else "",
+    )
+
+
+def _chips(chosen: FilterSet) -> Iterable[tuple[str, str]]:
+    """A chip for each value that narrows the list, with the link that takes it away."""
+    said = chosen.data
+    for name, field in chosen.form.fields.items():
+        if name == "view":
+            continue
+        words = {} if isinstance(field, forms.ModelChoiceField) else dict(getattr(field.widget, "choices", ()))
+        for value in filter(None, said.getlist(name)):
+            others = said.copy()
+            others.pop("cursor", None)
+            others.setlist(name, [other for other in said.getlist(name) if other != value])
+            ignored = " (not understood)" if name in chosen.form.errors else ""
+            yield f"{field.label}: {words.get(value, value)}{ignored}", f"?{others.urlencode()}"

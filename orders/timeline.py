@@ -1,0 +1,109 @@
+"""An order's events, told to people: what happened, by whom, why, and what it changed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from orders.lifecycle import STEPS, Status
+from orders.models import Event
+
+# How an event looks, by its kind.
+MARKS = {
+    "order.received": ("inbox", "info"),
+    "order.passed": ("circle-check", "success"),
+    "order.failed": ("octagon-x", "error"),
+    "order.created": ("clipboard-list", ""),
+    "order.in_production": ("printer", ""),
+    "order.printed": ("printer", ""),
+    "order.packaged": ("package-check", ""),
+    "order.shipped": ("truck", "info"),
+    "order.in_transit": ("truck", "info"),
+    "order.delivered": ("flag", "success"),
+    "order.returned": ("undo-2", "warning"),
+    "order.canceled": ("ban", ""),
+    "order.reprocessed": ("rotate-ccw", "warning"),
+    "order.held": ("circle-pause", "warning"),
+    "order.resumed": ("play", ""),
+    "order.amended": ("pencil", ""),
+    "order.noted": ("message-square", ""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What _timeline.html draws."""
+
+    at: datetime
+    title: str
+    actor: str
+    lines: list[str]
+    icon: str
+    tone: str
+
+
+def entry_of(event: Event) -> Entry:
+    icon, tone = MARKS.get(event.kind, ("truck" if event.kind.startswith("package.") else "history", ""))
+    return Entry(event.at, title_of(event.kind), actor_of(event.by), list(_lines(event)), icon, tone)
+
+
+def title_of(kind: str) -> str:
+    """ "order.in_production" → "In production"; "package.status_updated" → "Package status updated"."""
+    words = kind.removeprefix("order.").replace(".", " ").replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def actor_of(by: str) -> str:
+    """ "user:ada" → "ada"; "connector:shop" → "shop (connector)"; "system" stays."""
+    kind, _, name = by.partition(":")
+    return name if kind == "user" else f"{name} ({kind})" if name else by
+
+
+def duration(seconds: float) -> str:
+    """In the two largest units: "2 d 4 h", "35 min", "12 s"."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    units = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    first = next((place for place, (amount, _) in enumerate(units) if amount), 3)
+    return " ".join(f"{amount} {unit}" for amount, unit in units[first : first + 2] if amount) or "0 s"
+
+
+def _lines(event: Event) -> Iterator[str]:
+    data = event.data
+    if event.source:
+        verb = STEPS[data["verb"]].label if data.get("verb") in STEPS else "Moved"
+        after = f", after {duration(event.seconds)}" if event.seconds else ""
+        yield f"{verb}: {_status(event.source)} → {_status(event.target)}{after}"
+    if data.get("reason"):
+        yield f"Reason: {data['reason']}"
+    for what, change in data.get("changes", {}).items():
+        yield _change(what, change)
+    for problem in data.get("problems", []):
+        yield f"{problem.get('code', '')}: {problem.get('message', '')}"
+    yield from _package(data)
+
+
+def _change(what: str, change: Any) -> str:
+    before, after = change if isinstance(change, list) and len(change) == 2 else ("", change)
+    if what == "note":
+        return str(after)
+    said = what.replace(".", " ").replace("_", " ")
+    return f"{said[:1].upper()}{said[1:]}: {_value(before)} → {_value(after)}"
+
+
+def _value(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value) if value else "–"
+
+
+def _package(data: dict[str, Any]) -> Iterator[str]:
+    """What an event of a parcel tells besides."""
+    package, tracking = data.get("package") or {}, (data.get("shipment") or {}).get("tracking") or {}
+    if package.get("status"):
+        yield f"Parcel: {_status(package['status'])}"
+    if tracking.get("code"):
+        yield f"Tracking code {tracking['code']}"
+
+
+def _status(value: str) -> str:
+    return Status(value).label if value in Status else value
