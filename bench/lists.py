@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
 
-from bench.plans import Statement, plan_of, statements_of
+from bench.plans import Statement, plan_of, shown, statements_of
 from bench.report import Table, median, percentile
 from bench.stock import CUSTOMERS, Stock
 from gelatoconnect.lib import lists
@@ -111,11 +111,11 @@ def times_of(ask: Callable[[], Any]) -> list[float]:
 
 
 def figures(sizes: list[int], taken: dict[str, list[list[float]]]) -> Table:
-    headings = [f"{size:,}{what}" for size in sizes for what in (" orders: ms", "p95")]
-    table = Table("lists: one page of 50, median and p95 in ms", ["question", *headings, "largest : smallest"])
+    headings = [heading for size in sizes for heading in (f"{size:,}", "p95")]
+    table = Table("lists: one page of 50, median and p95 in ms", ["orders:", *headings, "largest : smallest"])
     for name, runs in taken.items():
-        shown = [value for times in runs for value in (median(times), percentile(times, 95))]
-        table.add(name, *shown, median(runs[-1]) / median(runs[0]))
+        cells = [value for times in runs for value in (median(times), percentile(times, 95))]
+        table.add(name, *cells, median(runs[-1]) / median(runs[0]))
     return table
 
 
@@ -124,5 +124,5 @@ def plans(slow: list[tuple[int, str, Statement]]) -> Table:
     table = Table(f"lists: statements slower than {SLOW:.0f} ms", ["question", "orders", "ms"])
     for size, name, statement in slow:
         table.add(name, size, statement.milliseconds)
-        table.notes += ["", f"{name}, {size:,} orders: {statement.sql}", *plan_of(statement)]
+        table.notes += ["", f"{name}, {size:,} orders: {shown(statement)}", *plan_of(statement)]
     return table

@@ -1,5 +1,6 @@
 """Which statements something executes, and how the database goes about them."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -26,6 +27,11 @@ def statements_of(ask: Callable[[], Any]) -> list[Statement]:
     with connection.execute_wrapper(record):
         ask()
     return [Statement(sql, params, _milliseconds(sql, params)) for sql, params in found]
+
+
+def shown(statement: Statement) -> str:
+    """The statement without its long lists of columns."""
+    return re.sub(r'SELECT ("\w+"\."\w+", )+"\w+"\."\w+" FROM', "SELECT … FROM", statement.sql)
 
 
 def plan_of(statement: Statement) -> list[str]:

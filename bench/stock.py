@@ -1,6 +1,6 @@
 """Years of orders in a minute: rows like those of a producer's last two years, written past the product's doors.
 
-Nineteen of twenty orders have ended; the open ones are mostly new, but a few old failures lie about. Each order has an
+Nineteen of twenty orders have ended; the open ones are mostly new, but a few old failures lie about, and one in twenty is late. Each order has an
 address, one item, its first event and its search entry, and its ids are as old as it is.
 """
 
@@ -19,10 +19,11 @@ from gelatoconnect.lib.ids import first_id
 from orders.models import Address, Customer, Event, Item, Order, Product, SearchEntry
 
 SPAN = timedelta(days=730)
-AT_ONCE = 10_000  # orders
+AT_ONCE = 10_000  # orders in one transaction
 ENDED = ["delivered"] * 93 + ["canceled"] * 4 + ["returned"] * 3
 OPEN = (["created"] * 30 + ["in_production"] * 20 + ["failed", "printed"] * 10 + ["packaged", "shipped"] * 8
         + ["in_transit"] * 6 + ["received"] * 5 + ["passed"] * 3)  # fmt: skip
+LATE = 0.05  # of the open orders
 OLD = ["failed"] * 4 + ["created"]  # what lies about for more than six weeks
 COUNTRIES = ["DE"] * 30 + ["US"] * 20 + ["GB", "FR"] * 12 + ["NO", "SE", "NL"] * 6 + ["PL", "AT"] * 3 + ["IS"]
 NAMES = ["Ruiz", "Koch", "Berg", "Żak", "de Vries", "Åkesson", "Gruber", "Martin", "Rossi", "O'Brien", "Silva", "Nagy"]
@@ -80,13 +81,14 @@ class Stock:
         ]  # fmt: skip
 
     def fill(self, count: int) -> None:
-        """So many orders more, over the last two years, in one transaction."""
-        with transaction.atomic(), search_index_built_at_the_end():
+        """So many orders more, over the last two years."""
+        with search_index_built_at_the_end():
             for start in range(0, count, AT_ONCE):
                 numbers = range(start, min(start + AT_ONCE, count))
                 orders = [self._rows_of(self.count + number, age=1 - number / count) for number in numbers]
-                for shelf, rows in zip(self.shelves, zip(*orders, strict=True), strict=True):
-                    shelf.fill(rows)
+                with transaction.atomic():
+                    for shelf, rows in zip(self.shelves, zip(*orders, strict=True), strict=True):
+                        shelf.fill(rows)
         self.count += count
         with connection.cursor() as cursor:
             cursor.execute("VACUUM (ANALYZE)" if connection.vendor == "postgresql" else "ANALYZE")
@@ -99,6 +101,8 @@ class Stock:
         is_open = self.random.random() < (0.75 if age < 0.06 else 0.005)
         status = self.random.choice((OPEN if age < 0.06 else OLD) if is_open else ENDED)
         name, country = self.random.choice(NAMES), self.random.choice(COUNTRIES)
+        in_time = is_open and self.random.random() > LATE
+        ship_by = (self.now if in_time else born) + timedelta(days=3)
         customer = self._key(self.customers[int(self.random.random() ** 2 * CUSTOMERS)].pk)
         reference = f"{'XQ' if number % 10_000 == 7 else 'ORD' if number % 3 else 'SO'}-{number:08}"
         studio, email = f"Studio {number % STUDIOS}", f"a.{name}@{DOMAINS[number % 3]}".lower()
@@ -108,7 +112,7 @@ class Stock:
             orders.row(
                 id=order, customer_id=customer, address_id=address, reference=reference, country=country,
                 status=status, status_since=moment, held=is_open and self.random.random() < 0.01,
-                ship_by=connection.ops.adapt_datefield_value(born.date() + timedelta(days=3)),
+                ship_by=connection.ops.adapt_datefield_value(ship_by.date()),
             ),
             items.row(id=item, order_id=order),
             events.row(id=event, order_id=order, customer_id=customer, at=moment),
@@ -124,7 +128,7 @@ class Stock:
 
 @contextmanager
 def search_index_built_at_the_end() -> Iterator[None]:
-    """Filling a trigram index row by row takes longer than building it. Runs in the transaction of the filling."""
+    """Building a trigram index takes less time than filling it row by row."""
     find, drop, rebuild = (
         ("SELECT indexdef FROM pg_indexes WHERE indexname = 'orders_search_trigrams'",
          "DROP INDEX orders_search_trigrams", "")

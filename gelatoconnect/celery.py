@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import worker_init, worker_process_init
 from django.conf import settings
 
 from gelatoconnect import supervisor
@@ -47,7 +47,7 @@ app.set_default()
 def configuration() -> dict[str, Any]:
     """Read when Celery is first used, not when it is imported: the settings may still be loading then."""
     return {
-        "broker_url": broker.celery_url(settings.REDIS_URL) or "memory://",
+        "broker_url": broker.celery_url(settings.REDIS_URL),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # for ever
         # The default is to wait for a frozen broker for ever.
@@ -84,6 +84,14 @@ def sweep() -> None:
     events.sweep(seconds=SPELL)
     if monotonic() >= until:
         later.wake()
+
+
+@worker_init.connect
+def refuse_to_wait_for_nothing(**_: Any) -> None:
+    if not settings.REDIS_URL:
+        raise SystemExit(
+            "REDIS_URL is not set, so nothing wakes a worker: run `manage.py timetable --grace 0` instead."
+        )
 
 
 @worker_process_init.connect

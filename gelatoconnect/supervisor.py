@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 
 TICK = 0.1  # seconds between two looks at the programs
 PATIENCE = 8.0  # seconds between "please stop" and kill
@@ -65,6 +65,7 @@ class Child:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.process: subprocess.Popen[str] | None = None
+        self._reader = threading.Thread()
         self._started = 0.0
         self._pause = 0.0
         self._again = 0.0
@@ -87,7 +88,8 @@ class Child:
         except OSError as error:
             self._plan_again(f"cannot be started ({error})")
             return
-        threading.Thread(target=self._repeat, args=(self.process,), daemon=True).start()
+        self._reader = threading.Thread(target=self._repeat, args=(self.process,), daemon=True)
+        self._reader.start()
 
     def _repeat(self, process: "subprocess.Popen[str]") -> None:
         for line in process.stdout or ():
@@ -121,38 +123,42 @@ class Child:
     def ended(self) -> bool:
         return self.process is None or self.process.poll() is not None
 
+    def end(self) -> None:
+        """Kill what is left of it, and let it have had its last word."""
+        self.send(signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+            self._reader.join(timeout=1)
+
 
 class Supervisor:
     def __init__(self, programs: Sequence[Program]) -> None:
         self.children = [Child(program) for program in programs]
-        self._stop = threading.Event()
-        self._kill = threading.Event()
+        self._asked = 0  # how often it was asked to stop; a signal handler must not touch a lock
 
     def run(self) -> None:
         """Look after the programs until SIGINT, SIGTERM or SIGHUP; then stop them. Runs in the main thread."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._ask_to_stop)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                signal.signal(number, self._ask_to_stop)
         try:
-            while not self._stop.wait(TICK):
+            while not self._asked:
                 for child in self.children:
                     child.tend()
+                sleep(TICK)
         finally:
-            self._end()
+            deadline = monotonic() + PATIENCE
+            self._end([child for child in self.children if not child.program.last], deadline)
+            self._end([child for child in self.children if child.program.last], deadline)
 
     def _ask_to_stop(self, number: int, frame: object) -> None:
-        """Asked twice, it waits no longer."""
-        if self._stop.is_set():
-            self._kill.set()
-        self._stop.set()
+        self._asked += 1
 
-    def _end(self) -> None:
-        deadline = monotonic() + PATIENCE
-        for group in ([c for c in self.children if not c.program.last], [c for c in self.children if c.program.last]):
-            for child in group:
-                child.send(signal.SIGTERM)
-            while monotonic() < deadline and not all(child.ended for child in group) and not self._kill.wait(0.05):
-                pass
-            for child in group:
-                child.send(signal.SIGKILL)
-                if child.process is not None:
-                    child.process.wait()
+    def _end(self, children: Sequence[Child], deadline: float) -> None:
+        """Asked to stop twice, it waits no longer."""
+        for child in children:
+            child.send(signal.SIGTERM)
+        while monotonic() < deadline and self._asked < 2 and not all(child.ended for child in children):
+            sleep(TICK / 2)
+        for child in children:
+            child.end()

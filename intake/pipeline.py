@@ -205,8 +205,8 @@ def _keep_unread(incoming: Incoming, connector: Connector, error: Exception) -> 
 def _record_file(seen: files.Seen) -> None:
     if not seen.facts:
         return
-    shown = files.shown(seen.facts)
-    PrintFile.objects.filter(pk=seen.file.pk).update(**shown)
-    if seen.file.type in ("default", "inside", "book"):
-        seen.file.item.page_count = shown["page_count"]
+    kept = files.shown(seen)
+    PrintFile.objects.filter(pk=seen.file.pk).update(**kept)
+    if kept["page_count"] and kept["page_count"] > (seen.file.item.page_count or 0):
+        seen.file.item.page_count = kept["page_count"]
         seen.file.item.save(update_fields=["page_count"])

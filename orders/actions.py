@@ -125,9 +125,7 @@ def actions_of(order: Order, *, user: Any) -> list[Action]:
 
 def amendments_of(order: Order, *, user: Any) -> dict[str, Amendment]:
     """The changes this person may make now, by name."""
-    return {
-        name: each for name, each in AMENDMENTS.items() if user.has_perm(each.permission) and each.allowed(order)
-    }
+    return {name: each for name, each in AMENDMENTS.items() if user.has_perm(each.permission) and each.allowed(order)}
 
 
 def bulk_actions(user: Any) -> list[Action]:

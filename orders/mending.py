@@ -1,7 +1,6 @@
 """Where a problem is mended: problems of one place stand together, with the fields that mend it."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +16,7 @@ PLACES = (
     (re.compile(r"^/shipmentMethodUid\b"), "shipment"),
     (re.compile(r"^/items/(\d+)/files/(\d+)"), "files"),
     (re.compile(r"^/items/(\d+)/product"), "products"),
+    (re.compile(r"^/items/(\d+)"), ""),
 )
 
 
@@ -42,7 +42,7 @@ def mendings(order: Order, allowed: dict[str, Amendment]) -> list[Mending]:
         group = found.setdefault((name, target or where), Mending(where, target=target))
         group.problems.append(problem)
         if not group.fields and name in allowed:
-            form = forms.setdefault(name, allowed[name].form(order=order))
+            form = forms.setdefault(name, allowed[name].form(order=order, auto_id="mend-%s"))
             group.amendment = allowed[name]
             group.fields = [each for each in form if target in ("", each.name)]
     return list(found.values())
@@ -55,16 +55,16 @@ def _amendment(path: str) -> tuple[str, list[int]]:
     return "", []
 
 
-def _where(name: str, places: Iterable[int], items: list[Item]) -> tuple[str, str]:
+def _where(name: str, places: list[int], items: list[Item]) -> tuple[str, str]:
     """What people call the place, and the form's field for it (empty: the whole form)."""
     if name in ("address", "shipment"):
         return {"address": "Recipient", "shipment": "Shipment method"}[name], ""
-    place, *rest = [*places, 0]
-    if not name or place >= len(items):
+    if not places or places[0] >= len(items):
         return "Order", ""
-    item = items[place]
+    item = items[places[0]]
     label = f"Item {item.number}: {item.name}"
     files = list(item.files.all())
-    if name == "files" and rest[0] < len(files):
-        return f"{label}, {files[rest[0]].type} file", f"file-{files[rest[0]].pk}"
+    if name == "files" and places[1] < len(files):
+        file = files[places[1]]
+        return f"{label}, {file.type} file", f"file-{file.pk}"
     return label, f"item-{item.pk}"

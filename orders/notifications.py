@@ -10,7 +10,8 @@ from django.core.mail import EmailMessage
 from django.db.models import Q
 from django.template.loader import render_to_string
 
-from orders import webhooks
+from orders import panels, webhooks
+from orders.answers import PackageAnswer
 from orders.events import Permanent, TryLater, listen
 from orders.models import Delivery, Event, Order, Trigger
 
@@ -55,6 +56,8 @@ def payload(event: Event) -> dict[str, Any]:
         for name in ("package", "shipment", "problems", "reason", "request")
         if name in event.data
     }
+    if event.order and "shipment" not in data and (parcels := _parcels(event.order)):
+        data["shipment"] = {"packages": parcels}
     return {"type": event.kind, "timestamp": event.at.isoformat().replace("+00:00", "Z"), "data": data}
 
 
@@ -69,6 +72,13 @@ def _order(order: Order, event: Event) -> dict[str, Any]:
             for item in order.items.all()
         ],
     }
+
+
+def _parcels(order: Order) -> list[dict[str, Any]]:
+    """How to follow the order's parcels. Where each one is, is told by package.status_updated."""
+    fields = {"id", "tracking_code", "tracking_url", "weight"}
+    found = [PackageAnswer(**package) for answer in panels.PACKAGES for package in answer(order)]
+    return [package.model_dump(include=fields, by_alias=True, mode="json") for package in found]
 
 
 def _mail(trigger: Trigger, delivery: Delivery) -> None:

@@ -6,11 +6,15 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.decorators import login_required, permission_required
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, QueryDict
+from django.utils import timezone
 from django.utils.http import urlencode
 from django_filters import FilterSet
 
 from gelatoconnect.lib import lists
+from orders.filters import VIEWS
+from orders.models import Order
 
 MAX_SELECTED = 200
 
@@ -40,6 +44,12 @@ def staff_only(permission: str) -> Callable:
         return login_required(permission_required(permission, raise_exception=True)(view))
 
     return guard
+
+
+def shown() -> QuerySet[Order]:
+    """Orders with what their rows and heads show; `is_late` by the saved view of that name."""
+    late = VIEWS["late"][1] & Q(ship_by__lt=timezone.now().date())
+    return Order.objects.select_related("customer", "address").annotate(is_late=late)
 
 
 def actor(request: HttpRequest) -> str:
@@ -88,7 +98,7 @@ def list_page(
         columns=tuple(columns),
         tabs=tabs,
         chips=chips,
-        clear_url="?" + urlencode({"view": said["view"]} if said.get("view") else {}),
+        clear_url="?" + urlencode({name: said[name] for name in _kept(chosen) if said.get(name)}),
         previous_url=address(said, cursor=found.previous) if found.previous else "",
         next_url=address(said, cursor=found.next) if found.next else "",
         next_cursor=found.next,
@@ -99,9 +109,9 @@ def list_page(
 
 def _chips(chosen: FilterSet) -> Iterable[tuple[str, str]]:
     """A chip for each value that narrows the list, with the link that takes it away."""
-    said = chosen.data
+    said, kept = chosen.data, _kept(chosen)
     for name, field in chosen.form.fields.items():
-        if name == "view":
+        if name in kept:
             continue
         words = {} if isinstance(field, forms.ModelChoiceField) else dict(getattr(field.widget, "choices", ()))
         for value in filter(None, said.getlist(name)):
@@ -110,3 +120,8 @@ def _chips(chosen: FilterSet) -> Iterable[tuple[str, str]]:
             others.setlist(name, [other for other in said.getlist(name) if other != value])
             ignored = " (not understood)" if name in chosen.form.errors else ""
             yield f"{field.label}: {words.get(value, value)}{ignored}", f"?{others.urlencode()}"
+
+
+def _kept(chosen: FilterSet) -> list[str]:
+    """The filters that choose the list rather than narrow it: its view, and what the form hides."""
+    return [name for name, field in chosen.form.fields.items() if name == "view" or field.widget.is_hidden]

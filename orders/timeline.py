@@ -1,12 +1,13 @@
 """An order's events, told to people: what happened, by whom, why, and what it changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from orders.lifecycle import STEPS, Status
-from orders.models import Event
+from orders.models import Event, Order
+from orders.texts import duration
 
 # How an event looks, by its kind.
 MARKS = {
@@ -28,6 +29,8 @@ MARKS = {
     "order.amended": ("pencil", ""),
     "order.noted": ("message-square", ""),
 }
+# The statuses of an order that meets no trouble.
+WAY = tuple(status for status in Status if status not in ("draft", "failed", "returned", "canceled"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,14 @@ def entry_of(event: Event) -> Entry:
     return Entry(event.at, title_of(event.kind), actor_of(event.by), list(_lines(event)), icon, tone)
 
 
+def progress(order: Order, events: Iterable[Event]) -> list[tuple[str, str]]:
+    """(label, "done", "current", "stopped" or "") of each status on the way. events: newest first."""
+    reached = [status for status in (order.status, *(event.target for event in events)) if status in WAY]
+    here = WAY.index(Status(reached[0])) if reached else -1
+    states = ["done"] * here + ["current" if order.status in WAY else "stopped"]
+    return [(str(status.label), states[place] if place <= here else "") for place, status in enumerate(WAY)]
+
+
 def title_of(kind: str) -> str:
     """ "order.in_production" → "In production"; "package.status_updated" → "Package status updated"."""
     words = kind.removeprefix("order.").replace(".", " ").replace("_", " ")
@@ -57,16 +68,6 @@ def actor_of(by: str) -> str:
     """ "user:ada" → "ada"; "connector:shop" → "shop (connector)"; "system" stays."""
     kind, _, name = by.partition(":")
     return name if kind == "user" else f"{name} ({kind})" if name else by
-
-
-def duration(seconds: float) -> str:
-    """In the two largest units: "2 d 4 h", "35 min", "12 s"."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    units = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    first = next((place for place, (amount, _) in enumerate(units) if amount), 3)
-    return " ".join(f"{amount} {unit}" for amount, unit in units[first : first + 2] if amount) or "0 s"
 
 
 def _lines(event: Event) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from orders.lifecycle import Status
 from orders.models import Identified, Item, Order
 
 
@@ -57,6 +58,10 @@ class Package(Identified):
     def __str__(self) -> str:
         return self.tracking_code or f"Package {self.number}"
 
+    @property
+    def status_label(self) -> str:
+        return Status(self.status).label
+
 
 class PackageItem(models.Model):
     """So many pieces of an item, verified into a parcel."""
@@ -84,3 +89,10 @@ class Scan(models.Model):
     class Meta:
         ordering = ["-at", "-id"]
         constraints = [models.UniqueConstraint(fields=["package", "status", "at"], name="scan_once")]
+
+    def __str__(self) -> str:
+        return f"{self.status_label} at {self.at:%Y-%m-%d %H:%M}"
+
+    @property
+    def status_label(self) -> str:
+        return Status(self.status).label

@@ -1,6 +1,6 @@
 """Packing: pieces are verified into packages, until nothing is missing and the packages are closed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from uuid import UUID
 
 from django.db import transaction
@@ -21,15 +21,16 @@ def pack(order: Order, *, contents: Mapping[UUID, int], weight: int | None = Non
 
     Raises Rejected with everything that is wrong, and nothing has happened.
     """
+    counted = {id: quantity for id, quantity in contents.items() if quantity}
     with changing(order) as fresh:
         items = {item.pk: item for item in fresh.items.select_related("product")}
-        _refuse([*_unpackable(fresh), *_wrong(contents, items)])
+        _refuse([*obstacles(fresh), *_wrong(counted, items)])
         package = Package.objects.create(
             order=fresh,
             number=Package.objects.live().filter(order=fresh).count() + 1,
-            weight=weight_of(contents, items) if weight is None else weight,
+            weight=weight_of(counted, items) if weight is None else weight,
         )
-        for id, quantity in contents.items():
+        for id, quantity in counted.items():
             PackageItem.objects.create(package=package, item=items[id], quantity=quantity)
             Item.objects.filter(pk=id).update(packed=F("packed") + quantity)
         emit(fresh, "package.packed", by=by, **told(package))
@@ -39,17 +40,18 @@ def pack(order: Order, *, contents: Mapping[UUID, int], weight: int | None = Non
 def unpack(package: Package, *, by: str) -> None:
     """Take the pieces out again, while the order's packages are not closed. Raises Rejected."""
     with changing(package.order) as fresh:
-        known = Package.objects.live().filter(pk=package.pk).first()
-        _refuse(_unpackable(fresh) if known else [Problem("PACKAGE_VOID", "The package was unpacked before.")])
-        assert known is not None
+        known = Package.objects.get(pk=package.pk)
+        _refuse(obstacles(fresh))
+        if known.voided_at:
+            _refuse([Problem("PACK_PACKAGE_VOID", "This package is no more.", hint="Look at the order again.")])
         for piece in known.contents.all():
             Item.objects.filter(pk=piece.item_id).update(packed=F("packed") - piece.quantity)
-        known.order = fresh
         void(known)
+        known.order = fresh
         emit(fresh, "package.unpacked", by=by, **told(known))
 
 
-def close(order: Order, *, contents: Mapping[UUID, int] = {}, weight: int | None = None, by: str) -> Order:  # noqa: B006
+def close(order: Order, *, contents: Mapping[UUID, int], weight: int | None = None, by: str) -> Order:
     """Close the order's packages: it is packaged, and labels are booked. `contents`, if any, go into a last package.
 
     Raises Rejected, also when pieces are missing, and nothing has happened.
@@ -57,8 +59,8 @@ def close(order: Order, *, contents: Mapping[UUID, int] = {}, weight: int | None
     with transaction.atomic():
         if any(contents.values()):
             pack(order, contents=contents, weight=weight, by=by)
-        fresh = Order.objects.get(pk=order.pk)
-        _refuse([*_unpackable(fresh), *_missing(fresh)])
+        fresh = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
+        _refuse([*obstacles(fresh), *_missing(fresh)])
         return move(fresh, Order.package, by=by)
 
 
@@ -71,8 +73,18 @@ def void(package: Package) -> None:
 
 
 def packable(order: Order) -> bool:
-    """Whether the lifecycle has the order wait for its packages."""
+    """Whether the lifecycle has the order wait for its packages to be closed."""
     return any(arrow.name == "package" and arrow.source == order.status for arrow in arrows())
+
+
+def obstacles(order: Order) -> Iterator[Problem]:
+    """Why nothing of the order can be packed now."""
+    if not packable(order):
+        yield Problem("PACK_ORDER_STATUS", f"{order.reference} is {order.get_status_display()}: it is not to be packed.",
+                      hint="Orders are packed once they are printed, until their packages are closed.")  # fmt: skip
+    if order.held:
+        yield Problem("PACK_ORDER_HELD", f"{order.reference} is on hold: {order.hold_reason or 'no reason was given'}.",
+                      hint="Put it aside until it is resumed.")  # fmt: skip
 
 
 def weight_of(contents: Mapping[UUID, int], items: Mapping[UUID, Item]) -> int:
@@ -81,29 +93,28 @@ def weight_of(contents: Mapping[UUID, int], items: Mapping[UUID, Item]) -> int:
     return sum(product.weight * quantity for product, quantity in known if product)
 
 
-def find_item(order: Order, code: str) -> Item:
-    """The item that a scanned code names: by its id, its reference or its product's UID; of several the first that
-    still misses pieces. Raises Rejected for a code that belongs to no item of this order."""
+def count_piece(order: Order, code: str, *, contents: Mapping[UUID, int]) -> dict[UUID, int]:
+    """`contents` of the package being packed, with one piece more: of the item that the scanned code names.
+
+    A code is an item's id, its reference or its product's UID; of several items the first that still misses pieces.
+    Raises Rejected for a wrong piece, or one too many.
+    """
+    items = {item.pk: item for item in order.items.select_related("product")}
     code = code.strip()
-    named = [item for item in order.items.all() if code and code in (str(item.pk), item.reference, item.product_uid)]
+    named = [id for id, item in items.items() if code and code in (str(id), item.reference, item.product_uid)]
     if not named:
         message = f"{code[:120]!r} is not in this order." if code else "No code was scanned."
-        raise Rejected([Problem("PACK_ITEM_UNKNOWN", message, hint="Put the piece aside and scan another one.")])
-    return next((item for item in named if item.packed < item.quantity_due), named[0])
+        _refuse([Problem("PACK_ITEM_UNKNOWN", message, hint="Put the piece aside and scan the next one.")])
+    left = {id: items[id].quantity_due - items[id].packed - contents.get(id, 0) for id in named}
+    id = next((id for id in named if left[id] > 0), named[0])
+    more = {**contents, id: contents.get(id, 0) + 1}
+    _refuse([*obstacles(order), *_wrong({id: more[id]}, items)])
+    return more
 
 
-def _refuse(problems: list[Problem] | Iterator[Problem]) -> None:
+def _refuse(problems: Iterable[Problem]) -> None:
     if found := list(problems):
         raise Rejected(found)
-
-
-def _unpackable(order: Order) -> Iterator[Problem]:
-    if not packable(order):
-        yield Problem("PACK_ORDER_STATUS", f"{order.reference} is {order.get_status_display()}: there is nothing to pack.",
-                      hint="Orders are packed once they are printed and until their packages are closed.")  # fmt: skip
-    if order.held:
-        yield Problem("PACK_ORDER_HELD", f"{order.reference} is on hold: {order.hold_reason or 'no reason was given'}.",
-                      hint="Put it aside until it is resumed.")  # fmt: skip
 
 
 def _wrong(contents: Mapping[UUID, int], items: Mapping[UUID, Item]) -> Iterator[Problem]:
@@ -116,14 +127,14 @@ def _wrong(contents: Mapping[UUID, int], items: Mapping[UUID, Item]) -> Iterator
             continue
         left = item.quantity_due - item.packed
         if not 0 < quantity <= left:
-            wanted = f"only {left} of {item.quantity_due}" if left else f"none of {item.quantity_due}"
-            yield Problem("PACK_QUANTITY", f"{item.name}: {quantity} were counted, {wanted} still to be packed.",
-                          hint="Count again; put aside what is too many.",
+            wanted = f"only {left} of {item.quantity_due} are" if left else f"none of {item.quantity_due} is"
+            yield Problem("PACK_QUANTITY", f"{item.name}: {quantity} counted, {wanted} still to be packed.",
+                          hint="Count again and put aside what is too many.",
                           details={"item": str(id), "counted": quantity, "left": left})  # fmt: skip
 
 
 def _missing(order: Order) -> Iterator[Problem]:
-    for item in order.items.all():
+    for item in order.items.select_related("product"):
         if left := item.quantity_due - item.packed:
             yield Problem("PACK_PIECES_MISSING", f"{item.name}: {left} of {item.quantity_due} not packed yet.",
                           hint="Pack them, or cancel the pieces that cannot be made.",

@@ -9,8 +9,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django_fsm import can_proceed
 
+from gelatoconnect.lib.ids import parse_id
 from orders.events import emit
 from orders.lifecycle import STEPS, Status, arrows
 from orders.models import Order, ShipmentMethod
@@ -43,6 +45,13 @@ def note(package: Package, *, status: str, at: datetime, place: str = "", messag
         return follow_packages(order, by=by, reason=message) if further else order
 
 
+def find_package(code: str) -> Package | None:
+    """The package with this tracking code, or this id; rather a live one than one that was voided."""
+    id = parse_id(code)
+    named = Package.objects.filter(pk=id) if id else Package.objects.filter(tracking_code=code.strip())
+    return named.select_related("order").order_by(F("voided_at").asc(nulls_first=True), "-id").first()
+
+
 def follow_packages(order: Order, *, by: str, reason: str = "") -> Order:
     """Move the order to where its packages are, also over steps that no scan told of; as far as the lifecycle allows."""
     for verb in path(order.status, goal(order)):
@@ -55,7 +64,9 @@ def follow_packages(order: Order, *, by: str, reason: str = "") -> Order:
 def goal(order: Order) -> str:
     """The status that an order's live packages give it: that of the least advanced one, but one package on its way is
     enough for In Transit."""
-    reached = [WAY.index(status) for status in Package.objects.live().filter(order=order).values_list("status", flat=True)]
+    reached = [
+        WAY.index(status) for status in Package.objects.live().filter(order=order).values_list("status", flat=True)
+    ]
     if not reached:
         return order.status
     in_transit = WAY.index(Status.IN_TRANSIT)

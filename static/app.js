@@ -76,7 +76,7 @@ function relative(date) {
 function tellTimes(root = document) {
   for (const time of all("time[data-relative]", root)) {
     time.title ||= time.textContent.trim();
-    time.textContent = relative(new Date(time.dateTime)) ?? time.title;
+    time.textContent = relative(new Date(time.dateTime)) ?? time.title.split(",")[0];
   }
 }
 
@@ -178,6 +178,13 @@ async function copy(button) {
   setTimeout(() => button.classList.remove("copied"), 1500);
 }
 
+// Closes the menus that are open, but not the one clicked in. Returns how many.
+function closeMenus(but = null) {
+  const open = all("details.menu[open]").filter((menu) => !menu.contains(but));
+  for (const menu of open) menu.open = false;
+  return open.length;
+}
+
 document.addEventListener("click", (event) => {
   const on = (selector) => event.target.closest(selector);
   const plain = !(event.metaKey || event.ctrlKey || event.shiftKey);
@@ -186,12 +193,11 @@ document.addEventListener("click", (event) => {
   else if (on("[data-theme-choice]")) setTheme(on("[data-theme-choice]").dataset.themeChoice);
   else if (on("[data-dismiss]")) on(".banner").remove();
   else if (on("[data-keys]")) KEYS["?"]();
-  else openRow(event);
-  for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+  else if (!closeMenus(event.target)) openRow(event);
 });
 document.addEventListener("submit", askFirst);
 document.addEventListener("keyup", (event) => {
-  if (event.key === "Escape") for (const menu of all("details.menu[open]")) menu.open = false;
+  if (event.key === "Escape") closeMenus();
 });
 
 // Good news goes away by itself; what needs a person stays until it is dismissed.

@@ -18,7 +18,17 @@ _numbers = count(1)
 FAILURE = Problem("ADDRESS_POSTCODE_FORMAT", "123 is not a postcode of Germany.", "/shippingAddress/postCode",
                   hint="Send five digits.")  # fmt: skip
 _WAY = ("accept", "release", "start", "finish", "package", "ship", "travel", "arrive")
-_STATUSES = ("received", "passed", "created", "in_production", "printed", "packaged", "shipped", "in_transit", "delivered")
+_STATUSES = (
+    "received",
+    "passed",
+    "created",
+    "in_production",
+    "printed",
+    "packaged",
+    "shipped",
+    "in_transit",
+    "delivered",
+)
 _WALKS: dict[str, tuple[str, ...]] = {status: _WAY[:steps] for steps, status in enumerate(_STATUSES)} | {
     "draft": (),
     "failed": ("fail",),
@@ -57,7 +67,9 @@ def make_order(
         changes["orderType"] = "draft"
     draft = make_draft(**changes)
     product = product or make_product()
-    order = place(draft, customer=customer or make_customer(), products=[product] * len(draft.items), by="connector:test")
+    order = place(
+        draft, customer=customer or make_customer(), products=[product] * len(draft.items), by="connector:test"
+    )
     for verb in _WALKS[status]:
         if verb == "package":
             order.items.update(packed=F("quantity"))

@@ -95,8 +95,44 @@ def facts_of(sha256: str) -> dict[str, Any]:
     known = FileFacts.objects.filter(sha256=sha256, version=preflight.VERSION).first()
     if known is None:
         facts = preflight.inspect(storage.path_of(sha256), previews=storage.previews_of(sha256))
+        if facts["state"] == "unknown":  # a limit, or a crash: worth another look next time
+            return dict(facts)
         known, _ = FileFacts.objects.get_or_create(sha256=sha256, version=preflight.VERSION, defaults={"facts": facts})
     return known.facts
+
+
+def shown(seen: Seen) -> dict[str, Any]:
+    """What the order keeps of a file's facts: type, pages, and its previews measured in mm."""
+    facts, product = seen.facts, seen.file.item.product
+    return {
+        "mime_type": facts["mime"],
+        "page_count": facts["page_count"] or None,
+        "previews": [_sheet(preview, facts, product) for preview in facts["previews"]],
+    }
+
+
+def _sheet(preview: dict[str, Any], facts: dict[str, Any], product: Product | None) -> dict[str, Any]:
+    """A page as its preview shows it: width and height, and the trim as [left, top, right, bottom] from its top left."""
+    if facts["format"] != "pdf":  # pixels have no size of their own: they fill the product
+        sides = (product.trim_width + 2 * product.bleed, product.trim_height + 2 * product.bleed) if product else (100, 100)
+        width, height = sides if (preview["width"] > preview["height"]) == (sides[0] > sides[1]) else sides[::-1]
+        return {"page": preview["page"], "width": width, "height": height}
+    page, box = facts["pages"][preview["page"] - 1], preview["box"]
+    left, top, right, bottom = _upright(box, box, preview["rotate"])
+    sheet = {"page": preview["page"], "width": right - left, "height": bottom - top}
+    return sheet | {"trim": _upright(page["trim"], box, preview["rotate"])} if "trim" in page else sheet
+
+
+def _upright(inner: list[float], box: list[float], rotate: int) -> list[float]:
+    """A box of the page (pt, from bottom left) in mm from the top left of `box` as it is seen after its /Rotate."""
+
+    def turned(x: float, y: float) -> tuple[float, float]:
+        return {0: (x - box[0], box[3] - y), 90: (y - box[1], x - box[0]), 180: (box[2] - x, y - box[1])}.get(
+            rotate, (box[3] - y, box[2] - x)
+        )
+
+    across, down = zip(turned(inner[0], inner[1]), turned(inner[2], inner[3]), strict=True)
+    return [round(length * 25.4 / 72, 2) for length in (min(across), min(down), max(across), max(down))]
 
 
 def profile_of(product: Product) -> preflight.Profile:

@@ -24,7 +24,6 @@ def describe_document(pdf: pikepdf.Pdf) -> Document:
         "xfa": "/XFA" in form, "embedded_files": len(pdf.attachments), "multimedia": False,
         "external_streams": False, "external_references": False, "postscript": False, "opi": False,
         "layers": _layers(root), "producer": _text(_dictionary(pdf.trailer.get("/Info")).get("/Producer")),
-        "unlike_pypdf": [],
     }  # fmt: skip
     _look_at_objects(pdf, found)
     return found

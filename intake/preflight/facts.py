@@ -121,7 +121,6 @@ class Document(TypedDict):
     opi: bool
     layers: list[Layer]
     producer: str
-    unlike_pypdf: list[str]  # what a second, independent reader sees otherwise
 
 
 class Raster(TypedDict):
@@ -145,7 +144,9 @@ class Preview(TypedDict):
     box: Box  # the part of the page that is shown (pt; pixels for rasters), before `rotate`
     rotate: int
     blank: bool
-    paint_beyond: NotRequired[Box]  # share of the ring of 2 mm outside the trim that is painted: left, bottom, right, top
+    paint_beyond: NotRequired[
+        Box
+    ]  # share of the ring of 2 mm outside the trim that is painted: left, bottom, right, top
     paint_within: NotRequired[Box]  # the same, just inside the trim
 
 

@@ -20,6 +20,8 @@ MIME = {
     "xml": "application/xml",
     "postscript": "application/postscript",
     "zip": "application/zip",
+    "empty": "application/octet-stream",
+    "unknown": "application/octet-stream",
 }
 READABLE = ("pdf", "jpeg", "png", "tiff")
 ENDINGS = {

@@ -12,6 +12,11 @@ FILLS_KEPT = 5000  # of one page, for the ink estimate
 PIXELS = 150_000_000  # A0 at 300 ppi has 139 million
 FRAMES = 200
 REPORT_BYTES = 8 * MEGABYTE  # what a child may answer
+MEMORY = 1536 * MEGABYTE  # address space of the child
+CPU_SECONDS = 60
+OPEN_FILES = 64
+PREVIEW_SECONDS = 20  # wall time for all previews of a file, after its facts
+PREVIEW_BYTES = 2 * MEGABYTE  # the largest file that a child may write
 FILTER_MEMORY = 256 * MEGABYTE
 QPDF = {
     "doc_max_warnings": 500, "parser_max_nesting": 200, "flate_max_memory": FILTER_MEMORY,

@@ -47,7 +47,8 @@ def _read_open(pdf: pikepdf.Pdf, path: Path, facts: Facts) -> None:
     facts["page_count"] = len(pdf.pages)
     facts["state"] = "read"
     facts["document"] = describe_document(pdf)
-    shelf, budget, images = Shelf(hidden_layers=hidden_layers(pdf)), Budget(), []
+    shelf, budget = Shelf(hidden_layers=hidden_layers(pdf)), Budget()
+    images: list[Image] = []
     try:
         for number, page in enumerate(pdf.pages, 1):
             if number > PAGES:

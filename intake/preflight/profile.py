@@ -36,7 +36,9 @@ class Profile:
     bleed_error: float = 2.0  # mm; below fails, below `bleed` - 0.2 warns
     aspect_error: float = 1.0  # percent that a raster's side ratio may differ
 
-    colour: Literal["any", "tagged", "cmyk"] = "tagged"  # tagged: RGB warns unless it carries a profile; cmyk: RGB fails
+    colour: Literal["any", "tagged", "cmyk"] = (
+        "tagged"  # tagged: RGB warns unless it carries a profile; cmyk: RGB fails
+    )
     spots: tuple[str, ...] = ()  # spot inks that the product is printed with
     spots_allowed: bool = False
     ink_limit: float = 0  # percent, mean over 15 mm square (GWG R0025); 0: not checked

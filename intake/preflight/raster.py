@@ -34,7 +34,16 @@ def read_raster(path: Path, facts: Facts) -> None:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         facts["state"] = "unknown"
         facts["system"].append({"code": "SYS_LIMIT", "what": f"more than {PIXELS // 1_000_000} million pixels"})
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, struct.error, TypeError, KeyError) as error:
+    except (
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        TypeError,
+        KeyError,
+    ) as error:
         facts["state"], facts["trouble"] = "corrupt", str(error).replace(str(path), "the file")[:200]
 
 

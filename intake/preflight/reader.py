@@ -10,13 +10,13 @@ from intake.preflight.limits import QPDF
 from intake.preflight.pdf import read_pdf
 from intake.preflight.raster import read_raster
 
-pikepdf.settings.set_qpdf_limits(**QPDF)
+pikepdf.settings.set_qpdf_limits(**QPDF)  # type: ignore[arg-type]
 
 
 def read_file(path: Path) -> Facts:
     """What the file is. Never raises for what is in the file, but memory and time may run out."""
     name = sniff(path)
-    facts = blank_facts(size=path.stat().st_size, format=name, mime=MIME.get(name, "application/octet-stream"))
+    facts = blank_facts(size=path.stat().st_size, format=name, mime=MIME[name])
     if name == "empty":
         facts["state"], facts["trouble"] = "empty", "It has no content."
     elif name not in READABLE:

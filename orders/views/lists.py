@@ -16,7 +16,7 @@ from gelatoconnect.lib import lists
 from orders.actions import ACTIONS, Action, actions_of, bulk_actions
 from orders.filters import VIEWS, OrderFilter
 from orders.models import Order
-from orders.pages import MAX_SELECTED, actor, address, asked, list_page, staff_only
+from orders.pages import MAX_SELECTED, actor, asked, list_page, shown, staff_only
 
 COLUMNS = (
     ("Order", ""),
@@ -55,7 +55,7 @@ def order_list(request: HttpRequest) -> HttpResponse:
     page = list_page(chosen, title="Orders", columns=COLUMNS, tabs=_tabs(chosen), csv_url=export)
     return render(
         request,
-        "orders/list.html",
+        "list.html",
         {
             "section": "orders",
             "page": page,
@@ -74,7 +74,7 @@ def order_csv(request: HttpRequest) -> StreamingHttpResponse:
 
 
 def _chosen(request: HttpRequest) -> OrderFilter:
-    return OrderFilter(asked(request), queryset=Order.objects.select_related("customer", "address"))
+    return OrderFilter(asked(request), queryset=shown())
 
 
 def _tabs(chosen: OrderFilter) -> Iterable[tuple[str, str, str, bool]]:

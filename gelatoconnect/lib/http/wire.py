@@ -33,6 +33,10 @@ class Deadline:
     def left(self) -> float:
         return self._end - monotonic()
 
+    def end(self) -> None:
+        """Now, so that what the reader sees next is never taken for the end of the body."""
+        self._end = monotonic()
+
     def at_most(self, seconds: float) -> float:
         """A time-out for one step, in seconds. Never zero, which sockets take for "do not wait"."""
         return max(0.001, min(seconds, self.left))
@@ -40,14 +44,14 @@ class Deadline:
 
 @contextmanager
 def ask(
-    target: Target, *, method: str, headers: Mapping[str, str], body: bytes = b"", deadline: Deadline
+    target: Target, *, method: str, headers: Mapping[str, bytes], body: bytes = b"", deadline: Deadline
 ) -> "Iterator[Reply]":
     """Send the request; the answer's head is there, its body can be read until the block ends. Raises Failed."""
     with ExitStack() as stack:
         with _failures_told(target, deadline):
             sock = stack.enter_context(_connected(target, deadline))
             # A time-out of the socket begins anew with every byte: only hanging up bounds the whole.
-            watchdog = Timer(deadline.left, _hang_up, [sock])
+            watchdog = Timer(deadline.left, _hang_up, [sock, deadline])
             watchdog.daemon = True
             watchdog.start()
             stack.callback(watchdog.cancel)
@@ -167,8 +171,9 @@ def _trust() -> ssl.SSLContext:
     return context
 
 
-def _hang_up(sock: socket.socket) -> None:
+def _hang_up(sock: socket.socket, deadline: Deadline) -> None:
     """Wake whoever waits on the socket. Not SSLSocket.shutdown: it forgets the encryption under the reader's feet."""
+    deadline.end()
     with suppress(OSError):
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 

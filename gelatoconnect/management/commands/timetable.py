@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from functools import partial
+from time import monotonic, sleep
 from typing import Any
 
 from django.conf import settings
@@ -29,20 +30,24 @@ class Command(BaseCommand):
         )  # fmt: skip
 
     def handle(self, *, grace: float, **options: Any) -> None:
-        stop = threading.Event()
+        asked: list[int] = []  # a signal handler must not touch a lock, so it cannot set the event
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
+            signal.signal(number, lambda number, _: asked.append(number))
+        stop = threading.Event()
         clocks = [
             threading.Thread(target=keep_doing, args=(entry, work(entry, grace=grace), stop), name=entry.name, daemon=True)
             for entry in TIMETABLE
         ]  # fmt: skip
         for clock in clocks:
             clock.start()
-        while not stop.wait(1):
+        while not asked:
+            sleep(0.2)
             if silent := [clock.name for clock in clocks if not clock.is_alive()]:
                 raise CommandError(f"The clock stopped for: {', '.join(silent)}.")
+        stop.set()
+        deadline = monotonic() + SPELL
         for clock in clocks:
-            clock.join(timeout=SPELL)
+            clock.join(timeout=max(0.0, deadline - monotonic()))
 
 
 def work(entry: Every, *, grace: float) -> Callable[[], object]:
@@ -66,13 +71,13 @@ def keep_doing(entry: Every, work: Callable[[], object], stop: threading.Event) 
 
 def do(name: str, work: Callable[[], object]) -> None:
     """Once, with its connections looked after as a request's are. Whatever goes wrong, the clock goes on."""
-    close_old_connections()
     try:
+        close_old_connections()
         work()
+        close_old_connections()
     except (OperationalError, InterfaceError) as error:
         log.warning("%s: the database does not answer: %s", name, str(error).strip())
         connections.close_all()
     except Exception:
         log.exception("%s failed", name)
         connections.close_all()
-    close_old_connections()

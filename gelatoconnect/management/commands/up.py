@@ -54,7 +54,8 @@ def only_one() -> Iterator[None]:
 def refuse_taken_port() -> None:
     """The web processes share their port with SO_REUSEPORT, so nobody would notice later."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(settings.BIND, settings.PORT, type=socket.SOCK_STREAM)[0]
+        found = socket.getaddrinfo(settings.BIND, settings.PORT, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
         with socket.socket(family, kind, protocol) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
@@ -64,8 +65,9 @@ def refuse_taken_port() -> None:
 
 
 def prepare_database() -> None:
+    """The tables; and the demo, which is for DEBUG only, when there is nobody else's work yet."""
     call_command("migrate", interactive=False, verbosity=0)
-    if not Customer.objects.exists():
+    if settings.DEBUG and not Customer.objects.exists():
         call_command("seed")
 
 

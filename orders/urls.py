@@ -1,0 +1,21 @@
+"""The staff's pages of orders."""
+
+from django.urls import path
+
+from orders.views import acting, analytics, detail, lists, postbacks
+
+app_name = "orders"
+urlpatterns = [
+    path("orders", lists.order_list, name="list"),
+    path("orders.csv", lists.order_csv, name="csv"),
+    path("orders/bulk", lists.bulk, name="bulk"),
+    path("orders/<uuid:pk>", detail.order_detail, name="detail"),
+    path("orders/<uuid:pk>/act/<slug:verb>", acting.act, name="act"),
+    path("orders/<uuid:pk>/amend/<slug:what>", acting.amend_order, name="amend"),
+    path("orders/<uuid:pk>/files/<uuid:file>", detail.print_file, name="file"),
+    path("orders/<uuid:pk>/files/<uuid:file>/previews/<int:page>", detail.preview, name="preview"),
+    path("postbacks", postbacks.delivery_list, name="deliveries"),
+    path("postbacks/again", postbacks.replay, name="replay"),
+    path("postbacks/<uuid:pk>", postbacks.delivery_detail, name="delivery"),
+    path("analytics", analytics.analytics, name="analytics"),
+]
