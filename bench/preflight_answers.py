@@ -1,7 +1,7 @@
 """What preflight says of every file in a folder, as JSON: `python -m bench.preflight_answers FOLDER > answers.json`.
 
-For comparison with other tools. Judged as an A6 card, 105 × 148 mm with 3 mm bleed, of one or two pages (images: 100 × 150 mm),
-printed from CMYK or RGB.
+For comparison with other tools. Judged as an A6 card with 3 mm bleed, of one or two pages; images as a photo print of
+100 by 150 mm with 3 mm bleed; either printed from CMYK or RGB.
 """
 
 import json
@@ -27,13 +27,10 @@ def answer(facts: Facts) -> dict[str, Any]:
         "codes": sorted(codes),
     }
     if "raster" in facts:
-        turned = facts["raster"]["turned"]
-        width, height = facts["raster"]["width"], facts["raster"]["height"]
-        return said | {
-            "width": height if turned else width,
-            "height": width if turned else height,
-            "frames": facts["page_count"],
-        }
+        raster = facts["raster"]
+        sides = (raster["width"], raster["height"])
+        width, height = sides[::-1] if raster["turned"] else sides  # as stored, like other tools say it
+        return said | {"width": width, "height": height, "frames": raster["stored"]}
     if facts["state"] != "read":
         return said
     shown = [image for image in facts["images"] if image["kind"] != "soft_mask"]

@@ -10,6 +10,9 @@ from django.utils.html import escape
 from orders import drafts
 from orders.models import Address, Order, PrintFile, Product, ShipmentMethod
 
+# Lenient: hosts of the house's own network have no dots. Whether it may be reached is judged when it is.
+is_web_address = RegexValidator(r"^https?://\S+$", "This is no web address: it begins with https:// or http://.")
+
 
 class ReasonForm(forms.Form):
     """What a step asks for before it is taken."""
@@ -72,15 +75,13 @@ class ShipmentForm(AmendForm):
 class FilesForm(AmendForm):
     """New addresses of print files; one that is empty or not sent stays as it is."""
 
-    is_address = RegexValidator(r"^https?://\S+$", "This is no web address: it begins with https:// or http://.")
-
     def prepare(self) -> None:
         files = PrintFile.objects.filter(item__order=self.order).select_related("item")
         self.known = {f"file-{file.pk}": file for file in files.order_by("item__number", "pk")}
         for name, file in self.known.items():
             self.fields[name] = forms.CharField(
                 required=False, max_length=2048, initial=file.url, label=f"Item {file.item.number}, {file.type} file",
-                validators=[self.is_address], widget=forms.URLInput,
+                validators=[is_web_address], widget=forms.URLInput,
             )  # fmt: skip
 
     def changes(self) -> dict[str, Any]:

@@ -47,14 +47,11 @@ def _sheet(seen: dict[str, Any], product: Product | None) -> Sheet:
 
 
 def _trim_said(trim: Any) -> Box | None:
-    """The page's own trim box: [left, top, right, bottom], or its x, y, width and height."""
-    if isinstance(trim, dict):
-        trim = [trim.get("x"), trim.get("y"), trim.get("width"), trim.get("height")]
-        return Box(*trim) if all(isinstance(side, int | float) for side in trim) else None
-    if isinstance(trim, list) and len(trim) == 4 and all(isinstance(side, int | float) for side in trim):
-        left, top, right, bottom = trim
-        return Box(left, top, right - left, bottom - top)
-    return None
+    """The page's own trim box, which comes as [left, top, right, bottom]."""
+    if not isinstance(trim, list) or len(trim) != 4 or not all(isinstance(side, int | float) for side in trim):
+        return None
+    left, top, right, bottom = trim
+    return Box(left, top, right - left, bottom - top)
 
 
 def _trim_asked(width: float, height: float, product: Product | None) -> Box | None:

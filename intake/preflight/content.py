@@ -9,6 +9,7 @@ import pikepdf
 from intake.preflight.colours import CMYK, GRAY, RGB, Colour, Space, space_of
 from intake.preflight.facts import Box, Font, Image
 from intake.preflight.geometry import IDENTITY, UNIT, Matrix, bounds, corners, scale_of, sides_of, times
+from intake.preflight.ink import HeavyFill, HeavyImage
 from intake.preflight.limits import DEPTH, Budget
 from intake.preflight.paths import outline_of, thinnest_box
 from intake.preflight.resources import Picture, Resources, Shelf
@@ -183,7 +184,7 @@ class Walker:
         if path[-1] == b"re" and (thin := thinnest_box(path, state.ctm)):
             sheet.smallest("line", thin[0], lambda: thin[1])
         if len(colour.inks) > 2 and colour.percent > HEAVY:
-            sheet.fill_heavily(colour.percent, corners(where()) if path[-1] == b"re" else outline_of(path, state.ctm))
+            sheet.weigh(HeavyFill(colour.percent, outline_of(path, state.ctm)))
 
     def stroke_path(self, path: list[bytes]) -> None:
         self.done += 1
@@ -313,6 +314,13 @@ class Walker:
             return
         self.sheet.transparency |= picture.alpha
         self.sheet.marks += 1
+        if (
+            picture.source is not None
+            and space.label in ("cmyk", "icc-cmyk")
+            and picture.bits == 8
+            and not space.indexed
+        ):
+            self.sheet.weigh(HeavyImage(picture.source, picture.width, picture.height, ctm))
         if picture.kind == "stencil":
             self.sheet.paint(self.state.fill, lambda: box)
         for name in space.names:

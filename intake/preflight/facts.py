@@ -132,7 +132,8 @@ class Raster(TypedDict):
     indexed: bool
     alpha: bool
     profile: str  # name of the embedded ICC profile; empty: none
-    frames: int
+    frames: int  # that would be printed
+    stored: int  # with those that a camera adds for itself (MPO)
     lossless: bool
 
 

@@ -15,6 +15,14 @@ def times(m: Sequence[float], n: Sequence[float]) -> Matrix:
     return (a * g + b * i, a * h + b * j, c * g + d * i, c * h + d * j, e * g + f * i + k, e * h + f * j + l)
 
 
+def inverse(m: Matrix) -> Matrix | None:
+    """The way back; None for a matrix that flattens everything."""
+    a, b, c, d, e, f = m
+    if not (area := a * d - b * c):
+        return None
+    return (d / area, -b / area, -c / area, a / area, (c * f - d * e) / area, (b * e - a * f) / area)
+
+
 def scale_of(m: Matrix) -> float:
     """How much longer a length becomes, as mean of all directions."""
     return sqrt(abs(m[0] * m[3] - m[1] * m[2]))

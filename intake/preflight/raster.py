@@ -64,7 +64,8 @@ def _describe(image: Image.Image, path: Path) -> Raster:
     return {
         "width": width, "height": height, "turned": turned, "bits": _bits(image, path), "colour": _colour(image),
         "indexed": image.mode == "P", "alpha": _has_alpha(image), "profile": _profile(image),
-        "frames": 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1),
+        "frames": 1 if image.format == "MPO" else getattr(image, "n_frames", 1),
+        "stored": getattr(image, "n_frames", 1),
         "lossless": image.format == "PNG" or (image.format == "TIFF" and _tag(image, COMPRESSION, 1) not in LOSSY_TIFF),
     }  # fmt: skip
 

@@ -1,10 +1,11 @@
 """What a walk through a page's content has seen: the extremes, and where they were."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from intake.preflight.colours import Colour
 from intake.preflight.facts import Box, Ink, Least, Page
+from intake.preflight.ink import HeavyFill, HeavyImage, most_ink
 from intake.preflight.limits import FILLS_KEPT
 
 HEAVY = 220
@@ -25,7 +26,7 @@ class Sheet:
     least: dict[str, Least] = field(default_factory=dict)  # text, fine_text, line
     rich_black: Ink | None = None
     white_overprint: dict[str, Box] = field(default_factory=dict)  # text, path
-    heavy: list[tuple[float, list[tuple[float, float]]]] = field(default_factory=list)  # percent, outline
+    heavy: list[HeavyFill | HeavyImage] = field(default_factory=list)
 
     def paint(self, colour: Colour, where: Where) -> None:
         """A visible mark in this colour."""
@@ -50,9 +51,9 @@ class Sheet:
         if kind not in self.white_overprint:
             self.white_overprint[kind] = where()
 
-    def fill_heavily(self, percent: float, outline: Sequence[tuple[float, float]]) -> None:
+    def weigh(self, patch: HeavyFill | HeavyImage) -> None:
         if len(self.heavy) < FILLS_KEPT:
-            self.heavy.append((percent, list(outline)))
+            self.heavy.append(patch)
 
     def tell(self, page: Page) -> None:
         """Put what was seen into the page's facts."""
@@ -60,6 +61,8 @@ class Sheet:
         page["vector_colours"] = self.colours
         page["spots"] = sorted(name for name in self.names if name not in ("All", "None") and name not in _PROCESS)
         page["registration"] = "All" in self.names
+        if self.heavy and (ink := most_ink(self.heavy, page["media"])):
+            page["ink"] = ink
         for kind, least in self.least.items():
             page[kind] = least  # type: ignore[literal-required]
         if self.rich_black:

@@ -1,0 +1,141 @@
+"""Settings of orders in the admin: customers, products, shipment methods, triggers. Orders themselves have their pages."""
+
+from typing import Any
+
+from babel import Locale
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.http import HttpRequest
+
+from orders.forms import is_web_address
+from orders.models import Customer, CustomerProduct, Product, ShipmentMethod, Trigger
+
+COUNTRIES = {code for code in Locale("en").territories if len(code) == 2 and code.isalpha()} - {"EU", "EZ", "UN", "ZZ"}
+FORMATS = {"pdf", "jpeg", "png", "tiff"}
+PROFILES = (("digital", "Digital"), ("sheetfed", "Sheetfed offset"), ("large_format", "Large format"))
+
+
+class WordsField(forms.CharField):
+    """A list of known words, edited as text: "DE, NO"."""
+
+    def __init__(self, *, known: set[str], upper: bool = False, **kwargs: Any) -> None:
+        self.known, self.upper = known, upper
+        super().__init__(required=False, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
+        words = [word.strip() for word in (value or "").split(",") if word.strip()]
+        return [word.upper() if self.upper else word.lower() for word in words]
+
+    def validate(self, value: Any) -> None:
+        if unknown := [word for word in value if word not in self.known]:
+            raise ValidationError(f"Not known: {', '.join(unknown)}.")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return (initial or []) != self.to_python(data)
+
+
+def countries_field() -> WordsField:
+    return WordsField(known=COUNTRIES, upper=True, help_text="ISO 3166-1 codes, as in DE, NO; empty: everywhere")
+
+
+class CustomerForm(forms.ModelForm):
+    countries = countries_field()
+
+
+class ShipmentMethodForm(forms.ModelForm):
+    countries = countries_field()
+
+
+class ProductForm(forms.ModelForm):
+    countries = countries_field()
+    formats = WordsField(known=FORMATS, help_text="Of pdf, jpeg, png, tiff; empty: all of them")
+    print_profile = forms.ChoiceField(choices=PROFILES, help_text="What is asked of its print files")
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        for low, high in (("pages_min", "pages_max"), ("quantity_min", "quantity_max")):
+            if (said.get(low) or 0) > (said.get(high) or 0):
+                self.add_error(high, "Less than the least.")
+        return said
+
+
+class TriggerForm(forms.ModelForm):
+    class Meta:
+        model = Trigger
+        exclude = ("secret",)
+
+    def clean(self) -> dict[str, Any]:
+        """The address is one of its channel."""
+        said = super().clean() or self.cleaned_data
+        check = is_web_address if said.get("channel") == Trigger.Channel.WEBHOOK else validate_email
+        try:
+            check(said.get("address", ""))
+        except ValidationError as error:
+            self.add_error("address", error)
+        return said
+
+
+class CustomerProducts(admin.TabularInline):
+    model = CustomerProduct
+    extra = 0
+    autocomplete_fields = ("product",)
+
+
+class Triggers(admin.TabularInline):
+    model = Trigger
+    form = TriggerForm
+    extra = 0
+
+
+def tell_secret(request: HttpRequest, trigger: Trigger) -> None:
+    """The secret of a trigger that was just made; never again."""
+    if trigger.channel == Trigger.Channel.WEBHOOK:
+        messages.warning(request, f"{trigger.name} signs with {trigger.secret} - this is not shown again.")
+
+
+@admin.register(Customer)
+class CustomerAdmin(admin.ModelAdmin):
+    form = CustomerForm
+    list_display = ("name", "reference", "active", "requires_approval", "sla_days")
+    list_filter = ("active",)
+    search_fields = ("name", "reference")
+    inlines = (CustomerProducts, Triggers)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        for made in formset.new_objects:
+            if isinstance(made, Trigger):
+                tell_secret(request, made)
+
+
+@admin.register(Product)
+class ProductAdmin(admin.ModelAdmin):
+    form = ProductForm
+    list_display = ("name", "uid", "available", "trim_width", "trim_height", "pages_min", "pages_max")
+    list_filter = ("available",)
+    search_fields = ("name", "uid")
+
+
+@admin.register(ShipmentMethod)
+class ShipmentMethodAdmin(admin.ModelAdmin):
+    form = ShipmentMethodForm
+    list_display = ("name", "uid", "active")
+
+
+@admin.register(Trigger)
+class TriggerAdmin(admin.ModelAdmin):
+    form = TriggerForm
+    list_display = ("name", "customer", "event", "channel", "address", "active")
+    list_filter = ("channel", "active")
+    search_fields = ("name", "address", "customer__name")
+    autocomplete_fields = ("customer",)
+
+    def save_model(self, request: HttpRequest, obj: Trigger, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            tell_secret(request, obj)
