@@ -1,7 +1,7 @@
 """Years of orders in a minute: rows like those of a producer's last two years, written past the product's doors.
 
-Nineteen of twenty orders have ended; the open ones are mostly new, but a few old failures lie about, and one in twenty is late. Each order has an
-address, one item, its first event and its search entry, and its ids are as old as it is.
+Nineteen of twenty orders have ended; the open ones are mostly new, but a few old failures lie about, and one in twenty
+is late. Each order has an address, one item, its first event and its search entry, and its ids are as old as it is.
 """
 
 import random

@@ -11,10 +11,9 @@ from time import monotonic
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init, worker_process_init
+from celery.signals import worker_init
 from django.conf import settings
 
-from gelatoconnect import supervisor
 from gelatoconnect.lib import broker, later
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gelatoconnect.settings")
@@ -38,6 +37,7 @@ TIMETABLE = [
     # The clock wakes the workers for this, and does it by itself only when nobody else does.
     Every(1, "sweep", "orders.events.sweep"),
     Every(60, "resume holds", "orders.services.resume_due"),
+    Every(3600, "clear downloads", "gelatoconnect.lib.storage.clear_incoming"),
 ]
 
 app = Celery("gelatoconnect")
@@ -92,8 +92,3 @@ def refuse_to_wait_for_nothing(**_: Any) -> None:
         raise SystemExit(
             "REDIS_URL is not set, so nothing wakes a worker: run `manage.py timetable --grace 0` instead."
         )
-
-
-@worker_process_init.connect
-def end_with_the_worker(**_: Any) -> None:
-    supervisor.end_with_parent()

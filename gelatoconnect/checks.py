@@ -5,7 +5,10 @@ from typing import Any
 from babel import Locale
 from django.conf import settings
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
+
+from gelatoconnect.lib.http.addresses import allow_list
 
 KNOWN_DEMO_KEY = "demo"
 
@@ -48,7 +51,9 @@ def countries(**_: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security)
 def hosts(**_: Any) -> list[checks.CheckMessage]:
-    if "*" in settings.FETCH_ALLOWED_HOSTS:
-        return [checks.Error("FETCH_ALLOWED_HOSTS holds '*'.", id="gelatoconnect.E003",
-                             hint="Name the hosts: name, name:port, address or network (10.0.0.0/16).")]  # fmt: skip
+    try:
+        allow_list()
+    except ImproperlyConfigured as error:
+        hint = "Name the hosts: name, name:port, address or network (10.0.0.0/16)."
+        return [checks.Error(str(error), id="gelatoconnect.E003", hint=hint)]
     return []

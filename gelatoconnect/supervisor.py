@@ -2,7 +2,7 @@
 
 Each program is the head of a session of its own. What dies is started again, at once and then ever more slowly; what a
 dead program leaves behind is killed; and when the supervisor itself is killed the kernel ends the programs with it
-(Linux), and those that fork end their own children by `end_with_parent`.
+(Linux). A program's own children are its own affair: Celery ends its, the web application calls `end_with_parent`.
 """
 
 import ctypes

@@ -31,12 +31,17 @@ class Mending:
     target: str = ""
 
 
+def serious(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Errors, then warnings; without what is only said."""
+    return [problem for tone in ("error", "warning") for problem in problems if problem.get("severity") == tone]
+
+
 def mendings(order: Order, allowed: dict[str, Amendment]) -> list[Mending]:
-    """The order's problems by place, worst first; with their fields where `allowed` lets this person mend them."""
+    """The order's serious problems by place, worst first; with their fields where `allowed` lets this person mend them."""
     forms: dict[str, AmendForm] = {}
     items = list(order.items.all())
     found: dict[tuple[str, str], Mending] = {}
-    for problem in sorted(order.problems, key=lambda each: each.get("severity") != "error"):
+    for problem in serious(order.problems):
         name, places = _amendment(problem.get("path", ""))
         where, target = _where(name, places, items)
         group = found.setdefault((name, target or where), Mending(where, target=target))

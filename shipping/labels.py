@@ -162,10 +162,11 @@ def _write(canvas: Canvas, box: Box, lines: Sequence[Line], *, size: float, cent
 
 
 def _set(canvas: Canvas, text: str, font: str, size: float, *, x: float, y: float) -> None:
+    line = canvas.beginText(x, y)
     for run, name in _runs(text, font):
-        canvas.setFont(name, size)
-        canvas.drawString(x, y, run)
-        x += _font(name).stringWidth(run, size)
+        line.setFont(name, size)
+        line.textOut(run)
+    canvas.drawText(line)
 
 
 def _wrap(lines: Sequence[Line], *, width: float, size: float) -> list[Line]:

@@ -83,6 +83,7 @@ function tellTimes(root = document) {
 // --- dialogs --------------------------------------------------------------------------------------------
 const dialog = (content) => {
   const made = document.createElement("dialog");
+  made.setAttribute("aria-label", one("h1, h2", content)?.textContent ?? "");
   made.append(content);
   made.addEventListener("close", () => made.remove());
   made.addEventListener("click", (event) => {
@@ -204,8 +205,11 @@ document.addEventListener("keyup", (event) => {
 for (const banner of all('.messages [data-tone="success"], .messages [data-tone="info"]')) {
   setTimeout(() => banner.matches(":hover, :focus-within") || banner.remove(), 6000);
 }
+// Without HTTPS browsers give no clipboard.
+if (!navigator.clipboard) for (const button of all("[data-copy], [data-copy-from]")) button.hidden = true;
 all("form[data-list]").forEach(listen);
 all("form.filters").forEach(applyFilters);
+one(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 tellTimes();
 setInterval(tellTimes, 30_000);
 showTheme();

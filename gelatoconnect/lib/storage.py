@@ -3,9 +3,12 @@
 import hashlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from django.conf import settings
+
+LEFT_BEHIND = 6 * 3600  # seconds
 
 
 def path_of(sha256: str) -> Path:
@@ -25,7 +28,9 @@ def incoming_dir() -> Path:
 
 
 def keep(temporary: Path, sha256: str) -> Path:
-    """Move a finished file to its place. The same content a second time replaces itself."""
+    """Move a finished file to its place, safely on the disk. The same content a second time replaces itself."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
     path = path_of(sha256)
     path.parent.mkdir(parents=True, exist_ok=True)
     os.replace(temporary, path)
@@ -39,3 +44,11 @@ def keep_bytes(content: bytes) -> str:
         file.write(content)
     keep(Path(file.name), sha256)
     return sha256
+
+
+def clear_incoming() -> int:
+    """Remove what downloads left behind that were killed; says how many. None takes as long as LEFT_BEHIND."""
+    old = [path for path in incoming_dir().iterdir() if path.stat().st_mtime < time.time() - LEFT_BEHIND]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)

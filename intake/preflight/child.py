@@ -1,7 +1,8 @@
 """The reading process: `python -m intake.preflight.child`, started and asked by `pool`.
 
-It imports everything once, then answers one question a line by forking a child for that file, under limits. The child
-may hang, crash or eat its memory; this process only copies bytes, so it survives. It ends when its stdin closes.
+It imports everything once, and forks a child for each file, under limits; the next child waits ready before its question
+comes. A child may hang, crash or eat its memory; this process only copies bytes, so it survives. It ends when its stdin
+closes, and its children with it.
 """
 
 import ctypes
@@ -14,7 +15,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from intake.preflight.limits import CPU_SECONDS, MEMORY, OPEN_FILES, PREVIEW_BYTES, PREVIEW_SECONDS, REPORT_BYTES
 from intake.preflight.previews import make_previews
@@ -24,6 +25,7 @@ NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000  # unshare(2)
 DIE_WITH_PARENT, NO_NEW_PRIVILEGES = 1, 38  # prctl(2)
 TIMEOUT = {"code": "SYS_TIMEOUT", "what": "reading took too long"}
 OUT_OF_MEMORY = {"code": "SYS_MEMORY", "what": "reading took too much memory"}
+TOO_LONG = {"code": "SYS_LIMIT", "what": "there is too much to say"}
 CRASHED = {"code": "SYS_CRASH", "what": "the reader crashed"}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -38,13 +40,17 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # forks share these pages until they write to them
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    child = Child()
     for line in sys.stdin.buffer:
         try:
-            answer = _answer(json.loads(line))
+            answer = child.answer(line)
         except OwnerGone:
-            return
-        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+            break
+        sys.stdout.buffer.write(answer + b"\n")
         sys.stdout.buffer.flush()
+        child.end()
+        child = Child()
+    child.end()
 
 
 def _leave_network() -> None:
@@ -53,69 +59,88 @@ def _leave_network() -> None:
         _libc.unshare(NEW_USER | NEW_NETWORK)
 
 
-def _answer(question: dict[str, Any]) -> dict[str, Any]:
-    readable, writable = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(readable)
-        _read_in_child(question, writable)
-    os.close(writable)
-    try:
-        said, verdict = _listen(readable, seconds=question["seconds"])
-    finally:
-        os.close(readable)
-        _end(child)
-    _, status, used = os.wait4(child, 0)
-    facts = json.loads(said[0]) if said else verdict or _cause_of(status)
-    if len(said) > 1:
-        facts["previews"] = json.loads(said[1])
-    return {"facts": facts, "peak": used.ru_maxrss}
+class Child:
+    """A forked process for one file: waits for its question, says facts, then previews, and is ended."""
 
+    def __init__(self) -> None:
+        asked, self.ask = os.pipe()
+        self.said, say = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(self.ask)
+            os.close(self.said)
+            _be_child(asked, say)
+        os.close(asked)
+        os.close(say)
 
-def _end(child: int) -> None:
-    """The child and whatever it started."""
-    for kill in (os.killpg, os.kill):
+    def answer(self, line: bytes) -> bytes:
+        """JSON, [facts, rest] as the child says them; in place of facts {"code": "SYS_…", "what": …} if there are none."""
         try:
-            kill(child, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+            os.write(self.ask, line)
+        except BrokenPipeError:
+            return json.dumps([CRASHED]).encode()
+        said, verdict = self._listen(seconds=json.loads(line)["seconds"])
+        return b"[%s]" % b", ".join(said or [json.dumps(verdict or self._cause()).encode()])
+
+    def _listen(self, *, seconds: float) -> tuple[list[bytes], dict[str, str] | None]:
+        """The child's whole lines until its end, and why it was stopped, if it was."""
+        deadline, buffer = time.monotonic() + seconds, b""
+        while True:
+            ready = select.select([self.said, 0], [], [], max(0, deadline - time.monotonic()))[0]
+            if 0 in ready:  # the owner asks one question at a time: this can only be the end
+                raise OwnerGone
+            lines = buffer.split(b"\n")[:-1]
+            if not ready or len(lines) == 2:
+                return lines, TIMEOUT
+            part = os.read(self.said, 1 << 20)
+            if not part:
+                return lines, None
+            buffer += part
+            if len(buffer) > REPORT_BYTES:
+                return lines, TOO_LONG
+            if b"\n" in part and not lines:
+                deadline = time.monotonic() + PREVIEW_SECONDS
+
+    def _cause(self) -> dict[str, str]:
+        """Why it ended without a word."""
+        _, status = os.waitpid(self.pid, 0)
+        self.pid = 0
+        return TIMEOUT if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU else CRASHED
+
+    def end(self) -> None:
+        """The child and whatever it started."""
+        os.close(self.ask)
+        os.close(self.said)
+        if not self.pid:
+            return
+        for kill in (os.killpg, os.kill):
+            try:
+                kill(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        os.waitpid(self.pid, 0)
 
 
-def _cause_of(status: int) -> dict[str, str]:
-    return TIMEOUT if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU else CRASHED
-
-
-def _listen(pipe: int, *, seconds: float) -> tuple[list[bytes], dict[str, str] | None]:
-    """The child's whole lines (facts, then previews) until it ends, and why it was stopped, if it was."""
-    deadline, buffer = time.monotonic() + seconds, b""
-    while True:
-        ready = select.select([pipe, 0], [], [], max(0, deadline - time.monotonic()))[0]
-        if 0 in ready:  # the owner asks one question at a time: this can only be the end
-            raise OwnerGone
-        lines = buffer.split(b"\n")[:-1]
-        if not ready:
-            return lines, TIMEOUT
-        part = os.read(pipe, 1 << 20)
-        if not part:
-            return lines, None
-        buffer += part
-        if len(buffer) > REPORT_BYTES:
-            return lines, {"code": "SYS_LIMIT", "what": "there is too much to say"}
-        if b"\n" in part and not lines:
-            deadline = time.monotonic() + PREVIEW_SECONDS
-
-
-def _read_in_child(question: dict[str, Any], pipe: int) -> None:
+# --- in the child -----------------------------------------------------------------------------------
+def _be_child(asked: int, say: int) -> NoReturn:
     try:
         os.setsid()
-        _limit(writes=PREVIEW_BYTES if question["previews"] else 0)
-        path = Path(question["path"])
-        facts = _facts_of(path)
-        _say(pipe, facts)
-        if question["previews"] and facts.get("state") == "read":
-            _say(pipe, make_previews(path, facts, into=Path(question["previews"])))
+        _limit()
+        question = os.read(asked, 1 << 16)
+        if question:
+            _read(json.loads(question), say)
     finally:
         os._exit(0)
+
+
+def _read(question: dict[str, Any], say: int) -> None:
+    path, into, rest = Path(question["path"]), question["previews"], {}
+    facts = _facts_of(path)
+    _say(say, facts)
+    if into and facts.get("state") == "read":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (PREVIEW_BYTES, PREVIEW_BYTES))
+        rest["previews"] = make_previews(path, facts, into=Path(into))
+    _say(say, rest | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss})
 
 
 def _facts_of(path: Path) -> Any:
@@ -124,7 +149,7 @@ def _facts_of(path: Path) -> Any:
     except MemoryError:
         return OUT_OF_MEMORY
     except Exception as error:
-        return CRASHED | {"what": f"the reader failed: {type(error).__name__}"}
+        return CRASHED | {"what": f"the reader failed ({type(error).__name__})"}
 
 
 def _say(pipe: int, what: Any) -> None:
@@ -133,16 +158,16 @@ def _say(pipe: int, what: Any) -> None:
         line = line[os.write(pipe, line) :]
 
 
-def _limit(*, writes: int) -> None:
+def _limit() -> None:
     """What this process may use from now on; it dies with its parent."""
     _libc.prctl(DIE_WITH_PARENT, signal.SIGKILL)
     _libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    for what, most in (
-        (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, CPU_SECONDS), (resource.RLIMIT_FSIZE, writes),
-        (resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, OPEN_FILES),
+    for what, now, most in (
+        (resource.RLIMIT_AS, MEMORY, MEMORY), (resource.RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS),
+        (resource.RLIMIT_FSIZE, 0, PREVIEW_BYTES), (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
     ):  # fmt: skip
-        resource.setrlimit(what, (most, most))
-    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+        resource.setrlimit(what, (now, most))
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)

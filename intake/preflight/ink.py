@@ -94,7 +94,7 @@ def _pixels_of(patch: HeavyImage, size: tuple[int, int]) -> Image.Image | None:
     filters = stream.get("/Filter")
     names = [str(one) for one in filters] if isinstance(filters, pikepdf.Array) else [str(filters)]
     if names == ["/DCTDecode"]:
-        pixels = Image.open(BytesIO(stream.read_raw_bytes()), formats=("JPEG",))
+        pixels: Image.Image = Image.open(BytesIO(stream.read_raw_bytes()), formats=("JPEG",))
         inverted ^= "adobe" in pixels.info  # Pillow has turned those round already
         pixels.draft("CMYK", size)
     elif patch.width * patch.height * 4 <= MOST_BYTES and names[-1] in ("/FlateDecode", "/LZWDecode", "None"):

@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from intake.preflight.facts import Facts, blank_facts
+from intake.preflight.facts import Facts, Preview, blank_facts
 from intake.preflight.formats import MIME, sniff
 from intake.preflight.limits import PREVIEW_SECONDS
 
@@ -23,6 +23,14 @@ class Gone(Exception):
     """The warm process died or does not answer."""
 
 
+class Answer(NamedTuple):
+    """facts, or {"code": "SYS_…", "what": …}; the previews made; the most memory used, in kB."""
+
+    facts: Any
+    previews: list[Preview] | None = None
+    peak: int = 0
+
+
 class Reader:
     """A warm process, started once. It forks for each file, outlives every fork and ends when its stdin closes."""
 
@@ -33,14 +41,15 @@ class Reader:
         )  # fmt: skip
         _all.add(self)
 
-    def ask(self, path: Path, *, previews: Path | None, seconds: float) -> dict[str, Any]:
-        """{"facts": …, "peak": kB of the child}. Raises Gone."""
+    def ask(self, path: Path, *, previews: Path | None, seconds: float) -> Answer:
+        """Raises Gone."""
         question = {"path": str(path), "previews": previews and str(previews), "seconds": seconds}
         try:
             self._pipe("stdin").write(json.dumps(question).encode() + b"\n")
-            return json.loads(self._line(time.monotonic() + seconds + PREVIEW_SECONDS + GRACE))
+            facts, *rest = json.loads(self._line(time.monotonic() + seconds + PREVIEW_SECONDS + GRACE))
         except (OSError, ValueError) as error:
             raise Gone from error
+        return Answer(facts, **rest[0] if rest else {})
 
     def _line(self, deadline: float) -> bytes:
         pipe = self._pipe("stdout")
@@ -86,15 +95,15 @@ def inspect(path: Path, *, previews: Path | None = None, seconds: float = 90) ->
     name = sniff(path)
     if previews is not None:
         previews.mkdir(parents=True, exist_ok=True)
-    facts = (_lend(path, previews=previews, seconds=seconds) or {}).get("facts")
-    if facts and "state" in facts:
-        return facts
+    answer = lend(path, previews=previews, seconds=seconds)
+    if "state" in answer.facts:
+        return answer.facts | {"previews": answer.previews or []}
     unknown = blank_facts(size=path.stat().st_size, format=name, mime=MIME[name])
-    unknown["system"] = [facts or {"code": "SYS_CRASH", "what": "the reading process could not be kept alive"}]
+    unknown["system"] = [answer.facts]
     return unknown
 
 
-def _lend(path: Path, *, previews: Path | None, seconds: float) -> dict[str, Any] | None:
+def lend(path: Path, *, previews: Path | None, seconds: float) -> Answer:
     """The answer of an idle Reader, or of a new one; one more try when it was found dead."""
     for _ in range(2):
         try:
@@ -108,7 +117,7 @@ def _lend(path: Path, *, previews: Path | None, seconds: float) -> dict[str, Any
         else:
             _idle.append(reader)
             return answer
-    return None
+    return Answer({"code": "SYS_CRASH", "what": "the reading process could not be kept alive"})
 
 
 def close() -> None:

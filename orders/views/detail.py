@@ -44,6 +44,8 @@ def order_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
             "can_retry": "retry" in [action.name for action in actions],
             "amendments": allowed,
             "mendings": found,
+            "problem_count": sum(len(group.problems) for group in found),
+            "remarks": [problem for problem in order.problems if problem.get("severity") == "info"],
             "items": [_item(item, found) for item in order.items.all()],
             "method": ShipmentMethod.objects.filter(uid=order.shipment_method.partition(",")[0].strip()).first(),
             "panels": _panels(request, order),

@@ -15,6 +15,7 @@ from django_fsm import TransitionNotAllowed
 from gelatoconnect.lib import lists
 from orders.actions import ACTIONS, Action, actions_of, bulk_actions
 from orders.filters import VIEWS, OrderFilter
+from orders.mending import serious
 from orders.models import Order
 from orders.pages import MAX_SELECTED, actor, asked, list_page, shown, staff_only
 
@@ -53,6 +54,8 @@ def order_list(request: HttpRequest) -> HttpResponse:
     chosen = _chosen(request)
     export = reverse("orders:csv") if request.user.has_perm("orders.export_order") else ""
     page = list_page(chosen, title="Orders", columns=COLUMNS, tabs=_tabs(chosen), csv_url=export)
+    for order in page.rows:
+        order.findings = serious(order.problems)
     return render(
         request,
         "list.html",

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -113,6 +114,17 @@ def test_three_redirects_are_followed_and_utf8_is_understood(tmp_path: Path) -> 
         assert len(server.requests) == 4
 
 
+def test_a_redirect_may_be_longer_than_an_address_that_somebody_writes(tmp_path: Path) -> None:
+    """Stores redirect to addresses with long signatures."""
+    signature = "?signature=" + "a" * 4000
+
+    def signed(visit: Visit) -> None:
+        visit.say(answer(b"there")) if "?" in visit.path else redirecting(signature)(visit)
+
+    with serving(signed) as server:
+        assert http.fetch(server.url(), into=tmp_path).url == server.url("/" + signature)
+
+
 @pytest.mark.parametrize(
     ("status", "code", "permanent"),
     [
@@ -153,9 +165,10 @@ def test_a_request_asks_for_the_file_as_it_is(tmp_path: Path, dns: FakeDns) -> N
         http.fetch(f"http://BÜCHER.example:{server.port}/a b%2Fc?q=ü", into=tmp_path)
     (request,) = server.requests
     assert request.split(b"\r\n")[0] == b"GET /a%20b%2Fc?q=%C3%BC HTTP/1.1"
-    assert headers_of(request) == {
+    headers = headers_of(request)
+    assert re.fullmatch(r"GelatoConnect/[0-9][0-9.]*", headers.pop("user-agent"))
+    assert headers == {
         "host": f"xn--bcher-kva.example:{server.port}",
-        "user-agent": "GelatoConnect/0.1.0",
         "accept": "*/*",
         "accept-encoding": "identity",
         "connection": "close",

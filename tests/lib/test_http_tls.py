@@ -138,7 +138,7 @@ def test_the_deadline_holds_for_an_encrypted_connection(certify: Certify, truste
             visit.wait(0.02)
 
     with serving(drip, tls=certify("files.example")) as server:
-        failed = failure(address(server, "files.example"), tmp_path / "in", seconds=0.4)
+        failed = failure(address(server, "files.example"), tmp_path / "in", seconds=0.5)
     assert (failed.code, failed.permanent) == ("FETCH_TIMEOUT", False)
 
 

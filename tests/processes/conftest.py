@@ -19,6 +19,7 @@ from gelatoconnect.lib import broker, later, limits
 from gelatoconnect.management.commands.up import own_redis
 
 ROOT = Path(__file__).resolve().parents[2]
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 
 
 def until(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
@@ -93,19 +94,26 @@ def start(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 
     yield run
     for process in started:
-        below = children(process.pid)
+        children(process.pid)
         process.kill()
         process.communicate()
-        for child in below:
-            if child.is_running():
-                child.kill()
+    for process in _seen:
+        if process.is_running():
+            process.kill()
+    _seen.clear()
+
+
+_seen: set[psutil.Process] = set()
 
 
 def children(pid: int) -> list[psutil.Process]:
+    """Everything below a process; whatever was seen here once is ended with the test."""
     try:
-        return psutil.Process(pid).children(recursive=True)
+        found = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+    _seen.update(found)
+    return found
 
 
 def alive(processes: list[psutil.Process]) -> list[str]:

@@ -1,7 +1,9 @@
-"""Loaded into a worker under test: a stand-in for the deliveries, which says in a file that it was asked to sweep."""
+"""Loaded into a worker under test: a stand-in for the deliveries, which says in a file that it was asked to sweep,
+and then is busy for BUSY seconds."""
 
 import os
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from orders import events
@@ -13,6 +15,7 @@ def due(**_: Any) -> list[str]:
 
 def sweep(*, seconds: float) -> int:
     Path(os.environ["SWEPT"]).write_text(f"{seconds:g}")
+    sleep(float(os.environ.get("BUSY", "0")))
     return 0
 
 

@@ -8,9 +8,15 @@ import pytest
 from gelatoconnect import celery
 from gelatoconnect.lib import later
 from orders import events
-from tests.processes.conftest import RedisServer, children, until
+from tests.processes.conftest import RedisServer, alive, children, linux_only, until
 
 WORKER = ["-m", "celery", "-q", "-A", "gelatoconnect", "worker", "--without-gossip", "--without-mingle"]
+STAND_IN = ["-I", "tests.processes.swept_to_file"]
+SUPERVISE = """
+import sys
+from gelatoconnect.supervisor import Program, Supervisor
+Supervisor([Program("worker", [sys.executable, *sys.argv[1:]])]).run()
+"""
 WAKE = "import time, django; django.setup(); from gelatoconnect.lib import later; later.wake(); time.sleep(1)"
 
 
@@ -58,6 +64,19 @@ def test_a_sleeping_worker_is_woken_and_sweeps(start: Callable, redis_server: Re
     until(lambda: children(worker.pid), seconds=30)
     start("-c", WAKE, REDIS_URL=redis_server.url)
     assert until(lambda: swept.exists() and swept.read_text(), seconds=20) == "5"
+
+
+@linux_only
+def test_a_worker_ends_with_the_supervisor_in_the_middle_of_its_work(
+    start: Callable, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    swept, settings = tmp_path / "swept", {"REDIS_URL": redis_server.url, "WORKERS": "2", "BUSY": "60"}
+    process = start("-c", SUPERVISE, *WORKER, *STAND_IN, **settings, SWEPT=str(swept))
+    below = until(lambda: len(found := children(process.pid)) == 3 and found, seconds=30)
+    start("-c", WAKE, REDIS_URL=redis_server.url)
+    until(swept.exists, seconds=20)
+    process.kill()
+    until(lambda: alive(below) == [], seconds=3)
 
 
 def test_a_worker_without_a_broker_says_what_to_run_instead(start: Callable) -> None:

@@ -121,6 +121,14 @@ def test_hints_of_one_moment_are_one_batch_and_no_larger_than_the_workers(
     assert 3 <= sum(published) <= 4  # one may come in while the first is taken out
 
 
+def test_hints_shortly_after_one_another_are_one_batch(published: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(later, "GATHER", 0.3)
+    later.wake()
+    sleep(0.05)
+    later.wake()
+    until(lambda: published == [2])
+
+
 def test_whatever_goes_wrong_the_next_hint_is_heard(published: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
 

@@ -122,8 +122,11 @@ def judge(target: Target, address: Address) -> None:
 
 
 def is_public(address: Address) -> bool:
-    """Whether it belongs to somebody on the public internet. Stricter than `is_global`, which knows of none of
-    multicast, NAT64, 6to4, Teredo, v4-compatible addresses and the networks that clouds keep for themselves."""
+    """Whether it belongs to somebody on the public internet.
+
+    Stricter than `is_global`, which takes multicast, NAT64, 6to4, v4-compatible addresses and those that clouds keep
+    for themselves to be.
+    """
     address = _unmapped(address)
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_V4)

@@ -165,7 +165,7 @@ def _dialled(places: list[Place], deadline: Deadline) -> socket.socket:
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """The certificates of the machine; SSL_CERT_FILE and SSL_CERT_DIR add to them. Read once: it takes milliseconds."""
+    """The certificates of the machine; SSL_CERT_FILE and SSL_CERT_DIR name others. Read once: it takes milliseconds."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
@@ -191,7 +191,8 @@ def _failure(error: Exception, host: str, *, late: bool) -> Failed:
         return Failed("FETCH_TIMEOUT", f"{host} took too long.")
     match error:
         case ssl.SSLCertVerificationError():
-            return Failed("FETCH_UNREACHABLE", f"The certificate of {host} is not valid: {error.verify_message}.")
+            why = error.verify_message.rstrip(".")
+            return Failed("FETCH_UNREACHABLE", f"The certificate of {host} is not valid: {why}.")
         case IncompleteRead() | ssl.SSLEOFError():
             return Failed("FETCH_INCOMPLETE", f"{host} ended the connection before everything had arrived.")
         case OSError():

@@ -67,6 +67,7 @@ def refuse_taken_port() -> None:
 def prepare_database() -> None:
     """The tables; and the demo, which is for DEBUG only, when there is nobody else's work yet."""
     call_command("migrate", interactive=False, verbosity=0)
+    call_command("check", databases=["default"])
     if settings.DEBUG and not Customer.objects.exists():
         call_command("seed")
 

@@ -1,0 +1,425 @@
+"""What staff see and do: the packing table, the parcels' list, the door, labels, the order's panel, the settings."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from pypdf import PdfReader
+from pytest_django import DjangoAssertNumQueries
+
+from gelatoconnect import roles
+from gelatoconnect.lib.ids import new_id
+from orders.answers import order_of
+from orders.events import sweep
+from orders.models import Order
+from orders.services import amend, move
+from shipping.models import CarrierAccount, Package, Scan
+from shipping.packing import close, pack
+from tests.factories import make_order, make_user
+from tests.shipping.conftest import all_of, pieces
+
+ROLES = list(roles.ROLES)
+
+
+def signed_in(role: str) -> Client:
+    client = Client()
+    client.force_login(make_user(role, username=role.split()[0].lower()))
+    return client
+
+
+@pytest.fixture
+def packer(db: None) -> Client:
+    return signed_in("Packaging user")
+
+
+@pytest.fixture
+def labeled(packaged: Order) -> Order:
+    sweep()
+    return Order.objects.get(pk=packaged.pk)
+
+
+def pack_url(order: Order) -> str:
+    return reverse("shipping:pack", args=[order.pk])
+
+
+def counts(order: Order, **said: int) -> dict[str, str]:
+    """What the packing form sends: `counts(order, front=2)`."""
+    return {f"item-{id}": str(count) for id, count in pieces(order, **said).items()}
+
+
+# --- the packing table ------------------------------------------------------------------------------------
+def test_scans_fill_the_open_package_piece_by_piece(packer: Client, printed: Order) -> None:
+    front = printed.items.get(reference="front").pk
+    for expected in (1, 2):
+        assert packer.post(pack_url(printed), {"scanned": "front"}).status_code == 302
+        assert packer.session["packing"] == {str(printed.pk): {str(front): expected}}
+    assert packer.get(pack_url(printed)).context["form"].initial == {}
+    assert packer.get(pack_url(printed)).context["form"][f"item-{front}"].value() == 2
+    assert Package.objects.count() == 0
+
+
+def test_a_scan_keeps_what_was_counted_by_hand(packer: Client, printed: Order) -> None:
+    packer.post(pack_url(printed), {"scanned": "front", **counts(printed, back=3)})
+    assert sorted(packer.session["packing"][str(printed.pk)].values()) == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("scanned", "message"),
+    [
+        ("sideways", "&#x27;sideways&#x27; is not in this order."),
+        ("<script>", "&#x27;&lt;script&gt;&#x27; is not in this order."),
+        ("front", "Card A6: 3 counted, only 2 of 2 are still to be packed."),
+    ],
+)
+def test_a_wrong_piece_is_refused_loudly(
+    packer: Client, printed: Order, unchanged: Callable, scanned: str, message: str
+) -> None:
+    packer.post(pack_url(printed), counts(printed, front=2))
+    before, bench = unchanged(), packer.session["packing"]
+    answer = packer.post(pack_url(printed), {"scanned": scanned, **counts(printed, front=2)})
+    assert answer.status_code == 422
+    assert f'<div class="refusal" role="alert">' in answer.text
+    assert message in answer.text
+    assert unchanged() == before
+    assert packer.session["packing"] == bench
+
+
+def test_a_package_is_closed_with_its_weight(packer: Client, printed: Order) -> None:
+    said = {"action": "pack", "weight": "33", **counts(printed, front=2)}
+    answer = packer.post(pack_url(printed), said, follow=True)
+    assert "Package 1 is closed: 33 g." in answer.text
+    package = Package.objects.get()
+    assert (package.weight, package.contents.get().quantity) == (33, 2)
+    assert packer.session["packing"] == {}
+    assert Order.objects.get().status == "printed"
+
+
+def test_closing_the_packages_moves_the_order_and_waits_for_its_label(
+    packer: Client, printed: Order, account: CarrierAccount
+) -> None:
+    said = {"action": "close", **counts(printed, front=2, back=3)}
+    answer = packer.post(pack_url(printed), said, follow=True)
+    assert Order.objects.get().status == "packaged"
+    assert "The label of package 1 is being booked." in answer.text
+    assert '<meta http-equiv="refresh"' in answer.text
+    sweep()
+    answer = packer.get(pack_url(printed))
+    assert "Print 1 label" in answer.text
+    assert '<meta http-equiv="refresh"' not in answer.text
+
+
+def test_a_label_that_nobody_books_is_said_instead_of_waited_for(packer: Client, printed: Order) -> None:
+    close(printed, contents=all_of(printed), by="user:ada")
+    sweep()
+    answer = packer.get(pack_url(printed))
+    assert "No carrier account is active." in answer.text
+    assert '<meta http-equiv="refresh"' not in answer.text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"action": "close", "front": 1},
+        {"action": "pack", "front": 3},
+        {"action": "pack"},
+        {"action": "pack", "front": 1, "weight": "-4"},
+        {"action": "pack", "front": "1.5"},
+        {"action": "pack", "front": 1, "weight": "\0"},
+    ],
+)
+def test_what_cannot_be_packed_is_refused_and_changes_nothing(
+    packer: Client, printed: Order, unchanged: Callable, said: dict[str, Any]
+) -> None:
+    before = unchanged()
+    if front := said.pop("front", None):
+        said |= counts(printed, front=front)
+    assert packer.post(pack_url(printed), said).status_code == 422
+    assert unchanged() == before
+
+
+def test_an_order_that_is_not_printed_says_why_it_is_not_packed(packer: Client, unchanged: Callable) -> None:
+    order = make_order("created")
+    assert "Created: it is not to be packed." in packer.get(pack_url(order)).text
+    before = unchanged()
+    assert packer.post(pack_url(order), {"action": "close"}).status_code == 422
+    assert unchanged() == before
+
+
+def test_an_order_on_hold_says_so(packer: Client, printed: Order) -> None:
+    amend(printed, by="user:ada", hold=("Wrong paper", None))
+    assert "is on hold: Wrong paper." in packer.get(pack_url(printed)).text
+
+
+def test_a_package_is_unpacked_again(packer: Client, printed: Order) -> None:
+    package = pack(printed, contents=pieces(printed, front=2), by="user:ada")
+    answer = packer.post(reverse("shipping:unpack", args=[package.pk]), follow=True)
+    assert "Package 1 is unpacked." in answer.text
+    assert Package.objects.live().count() == 0
+
+
+def test_a_closed_package_is_not_unpacked(packer: Client, packaged: Order, unchanged: Callable) -> None:
+    before = unchanged()
+    answer = packer.post(reverse("shipping:unpack", args=[Package.objects.get().pk]), follow=True)
+    assert "Packaged: it is not to be packed." in answer.text
+    assert unchanged() == before
+
+
+# --- who may do what -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_sees_what_is_its_own(role: str, labeled: Order) -> None:
+    client, package = signed_in(role), Package.objects.get()
+    may = {"Administrator", "Manager", "Packaging user"}
+    everyone = [reverse("shipping:list"), reverse("shipping:label", args=[package.pk]),
+                reverse("shipping:labels", args=[labeled.pk])]  # fmt: skip
+    assert [client.get(url).status_code for url in everyone] == [200, 200, 200]
+    assert [client.get(url).status_code for url in (pack_url(labeled), reverse("shipping:scan"))] == [
+        200 if role in may else 403
+    ] * 2
+
+
+@pytest.mark.parametrize("role", ["Accountant", "Print operator", None])
+def test_who_may_not_pack_or_ship_changes_nothing(labeled: Order, unchanged: Callable, role: str | None) -> None:
+    client, package, before = signed_in(role) if role else Client(), Package.objects.get(), unchanged()
+    posts = [(pack_url(labeled), {"action": "close"}), (reverse("shipping:unpack", args=[package.pk]), {}),
+             (reverse("shipping:scan"), {"code": package.tracking_code, "status": "shipped"}),
+             (reverse("shipping:hand_over"), {"ids": [package.pk]})]  # fmt: skip
+    assert [client.post(url, said).status_code for url, said in posts] == [403 if role else 302] * 4
+    assert unchanged() == before
+
+
+def test_strangers_are_asked_to_sign_in(labeled: Order) -> None:
+    for url in (reverse("shipping:list"), reverse("shipping:label", args=[Package.objects.get().pk])):
+        answer = Client().get(url)
+        assert (answer.status_code, answer["Location"]) == (302, f"/login?next={url}")
+
+
+def test_what_is_not_there_is_not_found(packer: Client) -> None:
+    urls = [reverse(f"shipping:{name}", args=[new_id()]) for name in ("pack", "label", "labels")]
+    assert [packer.get(url).status_code for url in urls] == [404, 404, 404]
+
+
+# --- labels -----------------------------------------------------------------------------------------------------
+def test_a_label_is_a_pdf_that_can_do_nothing(packer: Client, labeled: Order) -> None:
+    answer = packer.get(reverse("shipping:label", args=[Package.objects.get().pk]))
+    assert b"".join(answer.streaming_content).startswith(b"%PDF-")
+    assert answer["Content-Type"] == "application/pdf"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Content-Disposition"] == f'inline; filename="label-{labeled.reference}-1.pdf"'
+
+
+def test_all_labels_of_an_order_come_in_one_file(
+    packer: Client, printed: Order, account: CarrierAccount, tmp_path: Any
+) -> None:
+    pack(printed, contents=pieces(printed, front=2), by="user:ada")
+    close(printed, contents=pieces(printed, back=3), by="user:ada")
+    sweep()
+    answer = packer.get(reverse("shipping:labels", args=[printed.pk]))
+    (tmp_path / "labels.pdf").write_bytes(b"".join(answer.streaming_content))
+    assert len(PdfReader(tmp_path / "labels.pdf").pages) == 2
+
+
+def test_there_is_no_label_before_it_is_booked_nor_after_it_is_void(packer: Client, packaged: Order) -> None:
+    url = reverse("shipping:label", args=[Package.objects.get().pk])
+    assert packer.get(url).status_code == 404
+    sweep()
+    assert packer.get(url).status_code == 200
+    move(packaged, Order.cancel, by="user:ada")
+    sweep()
+    assert packer.get(url).status_code == 404
+
+
+# --- the door ----------------------------------------------------------------------------------------------------
+def test_a_scan_at_the_door_moves_the_order(packer: Client, labeled: Order) -> None:
+    code = Package.objects.get().tracking_code
+    answer = packer.post(
+        reverse("shipping:scan"), {"code": f" {code} ", "status": "shipped", "place": "Dock 2"}, follow=True
+    )
+    assert f"{code} of {labeled.reference} is Shipped." in answer.text
+    assert answer.context["form"]["status"].value() == "shipped"
+    assert list(Scan.objects.values_list("status", "place", "by")) == [("shipped", "Dock 2", "user:packaging")]
+    assert Order.objects.get().status == "shipped"
+
+
+def test_a_scan_that_comes_late_is_said_to_be_late(packer: Client, labeled: Order) -> None:
+    url, code = reverse("shipping:scan"), Package.objects.get().tracking_code
+    packer.post(url, {"code": code, "status": "delivered"})
+    answer = packer.post(url, {"code": code, "status": "in_transit"}, follow=True)
+    assert "is Delivered. The scan is kept" in answer.text
+    assert Order.objects.get().status == "delivered"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"code": "GC404", "status": "shipped"},
+        {"code": "", "status": "shipped"},
+        {"code": "\0", "status": "shipped"},
+        {"status": "packaged"},
+        {"status": "lost"},
+        {},
+    ],
+)
+def test_a_scan_that_says_nothing_is_refused(
+    packer: Client, labeled: Order, unchanged: Callable, said: dict[str, str]
+) -> None:
+    before = unchanged()
+    answer = packer.post(reverse("shipping:scan"), {"code": Package.objects.get().tracking_code} | said)
+    assert answer.status_code == 422
+    assert unchanged() == before
+
+
+def test_a_void_parcel_at_the_door_is_stopped(packer: Client, labeled: Order, unchanged: Callable) -> None:
+    move(labeled, Order.cancel, by="user:ada")
+    sweep()
+    before, code = unchanged(), Package.objects.get().tracking_code
+    answer = packer.post(reverse("shipping:scan"), {"code": code, "status": "shipped"})
+    assert f"{code} was voided: stop the parcel." in answer.text
+    assert unchanged() == before
+
+
+# --- the parcels' list ----------------------------------------------------------------------------------------------
+@pytest.fixture
+def parcels(account: CarrierAccount, db: None) -> Callable[..., list[Order]]:
+    """So many orders with a labeled parcel each."""
+
+    def make(number: int) -> list[Order]:
+        orders = [make_order("printed") for _ in range(number)]
+        for order in orders:
+            close(order, contents=all_of(order), by="user:ada")
+        sweep()
+        return orders
+
+    return make
+
+
+def listed(client: Client, **said: str) -> list[str]:
+    return [package.order.reference for package in client.get(reverse("shipping:list"), said).context["page"].rows]
+
+
+def test_parcels_stand_in_the_view_of_their_status(packer: Client, parcels: Callable) -> None:
+    first, second, third = parcels(3)
+    for order, statuses in ((second, ["shipped"]), (third, ["shipped", "delivered"])):
+        for status in statuses:
+            code = Package.objects.get(order=order).tracking_code
+            packer.post(reverse("shipping:scan"), {"code": code, "status": status})
+    assert listed(packer) == [first.reference]
+    assert listed(packer, view="on_the_way") == [second.reference]
+    assert listed(packer, view="delivered") == [third.reference]
+    assert listed(packer, view="all") == [third.reference, second.reference, first.reference]
+    assert listed(packer, status="shipped") == [second.reference]
+
+
+def test_a_parcel_is_found_by_its_code_in_whatever_view_it_stands(packer: Client, parcels: Callable) -> None:
+    order = parcels(2)[0]
+    package = Package.objects.get(order=order)
+    packer.post(reverse("shipping:scan"), {"code": package.tracking_code, "status": "delivered"})
+    assert listed(packer, q=package.tracking_code, view="to_hand_over") == [order.reference]
+    assert listed(packer, q=package.tracking_code[:12]) == [order.reference]
+    assert listed(packer, q=order.reference) == [order.reference]
+    assert listed(packer, q="GC404") == []
+
+
+def test_packages_that_are_not_closed_are_not_handed_over_yet(packer: Client, printed: Order) -> None:
+    pack(printed, contents=pieces(printed, front=2), by="user:ada")
+    assert listed(packer) == []
+
+
+def test_selected_parcels_are_handed_over(packer: Client, parcels: Callable) -> None:
+    orders = parcels(3)
+    ids = [Package.objects.get(order=order).pk for order in orders[:2]]
+    answer = packer.post(reverse("shipping:hand_over"), {"ids": [*ids, "nonsense"]}, follow=True)
+    assert "Handed over: 2 parcels." in answer.text
+    assert list(Order.objects.order_by("id").values_list("status", flat=True)) == ["shipped", "shipped", "packaged"]
+
+
+@pytest.mark.parametrize("ids", [[], ["x"] * 201])
+def test_a_selection_of_none_or_too_many_is_refused(
+    packer: Client, labeled: Order, unchanged: Callable, ids: list[str]
+) -> None:
+    before = unchanged()
+    answer = packer.post(reverse("shipping:hand_over"), {"ids": ids}, follow=True)
+    assert "Select between 1 and 200 parcels." in answer.text
+    assert unchanged() == before
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_the_list_asks_as_often_for_one_parcel_as_for_three(
+    packer: Client, parcels: Callable, number: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    parcels(number)
+    with django_assert_num_queries(9):
+        assert len(listed(packer)) == number
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["cursor=x", "view=nonsense", "status=lost", "account=x", "customer=nobody", "q=%00", "q=%ed%a0%80", "q=%27"],
+)
+def test_nonsense_in_the_address_bar_is_no_error(packer: Client, labeled: Order, query: str) -> None:
+    assert packer.get(f"{reverse('shipping:list')}?{query}").status_code == 200
+
+
+# --- the order's page and the API ---------------------------------------------------------------------------------------
+def test_the_orders_page_shows_its_packages_and_records_scans(packer: Client, labeled: Order) -> None:
+    package = Package.objects.get()
+    text = packer.get(reverse("orders:detail", args=[labeled.pk])).text
+    assert f'href="https://track.example/{package.tracking_code}"' in text
+    assert reverse("shipping:label", args=[package.pk]) in text
+    said = {"code": package.pk, "status": "shipped", "back": "order"}
+    answer = packer.post(reverse("shipping:scan"), said)
+    assert answer["Location"] == labeled.get_absolute_url()
+    assert Order.objects.get().status == "shipped"
+
+
+@pytest.mark.parametrize(("role", "may"), [("Packaging user", True), ("Print operator", False)])
+def test_the_panel_offers_what_the_person_may_do(labeled: Order, printed: Order, role: str, may: bool) -> None:
+    client, other = signed_in(role), make_order("printed")
+    assert ('<input type="hidden" name="back" value="order">' in client.get(labeled.get_absolute_url()).text) is may
+    assert (pack_url(other) in client.get(other.get_absolute_url()).text) is may
+
+
+def test_a_returned_parcel_has_nothing_more_to_tell(packer: Client, labeled: Order) -> None:
+    packer.post(reverse("shipping:scan"), {"code": Package.objects.get().tracking_code, "status": "returned"})
+    assert 'name="back"' not in packer.get(labeled.get_absolute_url()).text
+
+
+def test_the_api_answers_with_the_live_packages(labeled: Order) -> None:
+    package = Package.objects.get()
+    answer = order_of(labeled).json_data()["shipment"]
+    assert answer["packageCount"] == 1
+    assert answer["packages"] == [
+        {"id": str(package.pk), "trackingCode": package.tracking_code, "trackingUrl": package.tracking_url,
+         "status": "packaged", "weight": 40}
+    ]  # fmt: skip
+    move(labeled, Order.cancel, by="user:ada")
+    sweep()
+    assert order_of(Order.objects.get(pk=labeled.pk)).json_data()["shipment"]["packages"] == []
+
+
+# --- the settings ------------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def admin(db: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def test_a_carrier_account_is_set_up_with_what_its_carrier_asks_for(admin: Client) -> None:
+    said = {"name": "Post", "carrier": "manual", "active": "on", "manual__name": "Post",
+            "manual__tracking_url": "https://post.example/{code}", "manual__prefix": "NO"}  # fmt: skip
+    assert admin.post(reverse("admin:shipping_carrieraccount_add"), said).status_code == 302
+    account = CarrierAccount.objects.get()
+    assert account.config == {"name": "Post", "tracking_url": "https://post.example/{code}", "prefix": "NO"}
+    form = admin.get(reverse("admin:shipping_carrieraccount_change", args=[account.pk])).context["adminform"].form
+    assert form["manual__prefix"].value() == "NO"
+
+
+def test_what_a_carrier_cannot_take_is_said_beside_its_field(admin: Client) -> None:
+    said = {"name": "Post", "carrier": "manual", "manual__name": "Post", "manual__tracking_url": "here",
+            "manual__prefix": "no!"}  # fmt: skip
+    answer = admin.post(reverse("admin:shipping_carrieraccount_add"), said)
+    assert set(answer.context["adminform"].form.errors) == {"manual__tracking_url", "manual__prefix"}
+    assert CarrierAccount.objects.count() == 0
