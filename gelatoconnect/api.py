@@ -1,7 +1,7 @@
 """The API's wiring: who is calling (X-API-KEY), how often they may, how bodies are read, and the one shape of errors."""
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -55,7 +55,8 @@ class KeyThrottle(BaseThrottle):
     """So many requests a second for each key."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        self.seconds = limits.take(f"api:{request.user.connector}", rate=settings.API_RATE) if request.user else 0.0
+        sender = cast(Sender | None, request.user)
+        self.seconds = limits.take(f"api:{sender.connector}", rate=settings.API_RATE) if sender else 0.0
         return not self.seconds
 
     def wait(self) -> float:
@@ -89,8 +90,8 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
             return None
         status, title = error.status_code, str(error.detail)
         problems = [Problem(CODES.get(status, "REQUEST_REFUSED"), title)]
-        if isinstance(error, exceptions.Throttled) and error.wait:
-            headers["Retry-After"] = str(max(1, round(error.wait)))
+        if isinstance(error, exceptions.Throttled):
+            headers["Retry-After"] = str(max(1, round(getattr(error, "wait", 1))))
         if header := getattr(error, "auth_header", None):
             headers["WWW-Authenticate"] = header
     body = problem_body(problems, status=status, title=str(title))

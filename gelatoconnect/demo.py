@@ -7,7 +7,7 @@ the orders are spread over the past two weeks, so that the pages have something 
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,10 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 from unittest import mock
+from uuid import UUID
 
-import uuid_utils.compat
+import uuid_utils
 from django.conf import settings
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.utils import timezone
 
 from gelatoconnect import specimens, welcome
@@ -33,7 +35,7 @@ from orders.services import amend, move
 from shipping import packing, tracking
 from shipping.models import CarrierAccount
 
-CUSTOMERS = [
+CUSTOMERS: list[dict[str, Any]] = [
     dict(reference="acme", name="Acme Gifts", email="orders@acme.example"),
     dict(reference="nordic", name="Nordic Posters", email="print@nordic.example", requires_approval=True),
     dict(
@@ -43,7 +45,7 @@ CUSTOMERS = [
         countries=["DE", "AT", "CH", "NO", "SE"],
     ),
 ]
-PRODUCTS = [
+PRODUCTS: list[dict[str, Any]] = [
     dict(
         uid="card-a6",
         name="Greeting card A6",
@@ -106,7 +108,7 @@ PRODUCTS = [
 ]
 METHODS = [("normal", "Letter post"), ("standard", "Parcel"), ("express", "Express parcel")]
 # File name → how it is made. The good ones first; each of the others has one fault.
-FILES = {
+FILES: dict[str, Callable[[], bytes]] = {
     "card-a6.pdf": partial(specimens.pdf, trim=(105, 148), seed=1, text="Happy birthday"),
     "card-dots.pdf": partial(specimens.pdf, trim=(105, 148), seed=2, text="Thank you"),
     "card-both.pdf": partial(specimens.pdf, trim=(105, 148), pages=2, seed=3, text="With love"),
@@ -144,6 +146,7 @@ WALKS = {
     "returned": 1,
     "canceled": 2,
 }
+BUSY = "/later.pdf"  # answered 503
 WAY = ("start", "finish", "package", "ship", "travel", "arrive")
 FAULTS = ["low-resolution.pdf", "no-bleed.pdf", "wrong-size.pdf", "font-missing.pdf", "password.pdf", "truncated.pdf",
           "web-page.pdf", "not-there.pdf"]  # fmt: skip
@@ -158,6 +161,8 @@ class Demo:
         self.contents: dict[str, bytes] = {}
 
     def build(self, *, say: Any) -> None:
+        if connection.vendor == "sqlite":
+            connection.cursor().execute("PRAGMA synchronous=OFF")  # a demo that breaks off is made again
         say("customers, products, people …")
         self._catalogue()
         self._people()
@@ -221,11 +226,12 @@ class Demo:
         walks += [self._mended, self._held, self._wrong_address, self._unavailable, self._not_json, self._draft]
         self.random.shuffle(walks)
         approvals = [partial(self.submit, "nordic-shop", product="poster-30x40", file="poster-2.pdf")] * 2
-        return walks + approvals + [self._just_in]
+        return [*walks, *approvals, self._waiting]
 
-    def submit(self, connector: str, *, product: str = "card-a6", file: str = "card-a6.pdf", checked: bool = True,
-               **changes: Any) -> Order | None:  # fmt: skip
-        """One order by the API's pipeline; with the checks done unless told otherwise."""
+    def submit(
+        self, connector: str, *, product: str = "card-a6", file: str = "card-a6.pdf", **changes: Any
+    ) -> Order | None:
+        """One order by the API's pipeline, with its checks done."""
         self.number += 1
         first, last, street, city, code, country = self.random.choice(PEOPLE)
         body = {
@@ -253,8 +259,7 @@ class Demo:
             **changes,
         }
         outcome = pipeline.take(Incoming(body=json.dumps(body).encode()), connector=self.connectors[connector])
-        if checked:
-            sweep(seconds=60)
+        sweep(seconds=60)
         return outcome.order
 
     def _walk_to(self, status: str) -> None:
@@ -349,8 +354,9 @@ class Demo:
     def _draft(self) -> None:
         self.submit("demo", orderType="draft")
 
-    def _just_in(self) -> None:
-        self.submit("demo", checked=False)
+    def _waiting(self) -> None:
+        """Received, and waiting for a file server that is away."""
+        self.submit("demo", file=BUSY[1:])
 
     def _step(self, *, hours: float) -> None:
         self.now = min(self.now + timedelta(hours=hours * 0.8), timezone.localtime(REAL_NOW()) - timedelta(minutes=5))
@@ -367,8 +373,8 @@ def demo_clock(demo: Demo) -> Iterator[None]:
         demo.now += timedelta(milliseconds=7)
         return demo.now
 
-    def uuid7() -> Any:
-        return uuid_utils.compat.uuid7(int(now().timestamp()), demo.now.microsecond * 1000)
+    def uuid7() -> UUID:
+        return UUID(bytes=uuid_utils.uuid7(nanoseconds=int(now().timestamp() * 1_000_000) * 1_000).bytes)
 
     with ExitStack() as stack:
         stack.enter_context(mock.patch("django.utils.timezone.now", now))
@@ -383,7 +389,7 @@ def served(files: dict[str, bytes]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             content = files.get(self.path)
-            self.answer(404 if content is None else 200, content or b"")
+            self.answer(503 if self.path == BUSY else 404 if content is None else 200, content or b"")
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -1,11 +1,12 @@
 """The API's ways in: submit an order (or try it dry), and change its shipment."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,6 +15,7 @@ from gelatoconnect.lib.problems import Problem, Rejected, errors
 from intake import pipeline
 from intake.checks import data
 from intake.connectors.base import Incoming
+from intake.models import Connector
 from orders import answers, drafts
 from orders.api import ERRORS, OrderView
 from orders.services import amend
@@ -51,7 +53,7 @@ class Submit(OrderView):
             )
         if request.query_params.get("dryRun", "").lower() in ("1", "true"):
             return self.dry_run(incoming)
-        outcome = pipeline.take(incoming, connector=request.auth)
+        outcome = pipeline.take(incoming, connector=cast(Connector, request.auth))
         kind = "application/problem+json" if outcome.problems else "application/json"
         headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
         return HttpResponse(
@@ -60,7 +62,7 @@ class Submit(OrderView):
 
     def dry_run(self, incoming: Incoming) -> Response:
         """The problems a submission would have, as far as they can be known without its files; nothing is stored."""
-        case, problems = pipeline.understand(pipeline.receive(incoming, connector=self.request.auth))
+        case, problems = pipeline.understand(pipeline.receive(incoming, connector=cast(Connector, self.request.auth)))
         problems += pipeline.check_rules(case)
         if errors(problems):
             raise Rejected(problems)
@@ -70,7 +72,7 @@ class Submit(OrderView):
 class ShipmentChange(drafts.Part):
     """At least one of the two."""
 
-    shipment_method_uid: drafts.Text(200) | None = None
+    shipment_method_uid: drafts.Text | None = Field(None, max_length=200)
     shipping_address: drafts.Address | None = None
 
 
@@ -82,7 +84,7 @@ class Shipment(OrderView):
     )
     def put(self, request: Request, ref: str, **_: Any) -> Response:
         order, asked = self.order(ref), drafts.read(request.data, ShipmentChange)
-        changes = {"shipment_method": asked.shipment_method_uid, "address": asked.shipping_address}
+        changes: dict[str, Any] = {"shipment_method": asked.shipment_method_uid, "address": asked.shipping_address}
         changes = {name: value for name, value in changes.items() if value is not None}
         if not changes:
             raise Rejected(
@@ -105,7 +107,7 @@ class Shipment(OrderView):
             and errors(found)
         ):
             raise Rejected(found)
-        return Response(answers.order_of(amend(order, by=request.user.by, **changes)).json_data())
+        return Response(answers.order_of(amend(order, by=self.sender.by, **changes)).json_data())
 
 
 def address_problems(address: drafts.Address) -> Iterator[Problem]:

@@ -1,42 +1,44 @@
 """One FilterSet for the requests' page."""
 
-from datetime import UTC, date, datetime, time
-
 import django_filters as filters
-from django import forms
 from django.db.models import Q, QuerySet
 
-from gelatoconnect.lib.ids import first_id, parse_id
+from gelatoconnect.lib.ids import parse_id
 from intake.models import Connector, OrderRequest
 from orders.models import Customer
+from orders.pages import BornFilter
+
+State = OrderRequest.State
+# Saved views: name → (label, the requests in it). The first is what the page opens with.
+VIEWS: dict[str, tuple[str, Q]] = {
+    "all": ("All", Q()),
+    "refused": ("Refused", Q(state=State.REJECTED)),
+    "ignored": ("Ignored", Q(state=State.IGNORED)),
+}
 
 
-class RequestFilter(filters.FilterSet):
+class RequestFilter(BornFilter):
     q = filters.CharFilter(method="find", label="Search by reference or id")
-    state = filters.MultipleChoiceFilter(choices=OrderRequest.State.choices, label="Result")
-    customer = filters.ModelChoiceFilter(queryset=Customer.objects.all(), to_field_name="reference", label="Customer",
-                                         empty_label="")  # fmt: skip
-    connector = filters.ModelChoiceFilter(queryset=Connector.objects.order_by("name"), to_field_name="name",
-                                          label="Connector", empty_label="")  # fmt: skip
-    problem = filters.CharFilter("problems", lookup_expr="icontains", label="Problem, such as FIELD_MISSING")
-    since = filters.DateFilter(method="born_since", label="From", widget=forms.DateInput(attrs={"type": "date"}))
-    until = filters.DateFilter(method="born_until", label="To", widget=forms.DateInput(attrs={"type": "date"}))
+    view = filters.ChoiceFilter(method="in_view", choices=[(name, label) for name, (label, _) in VIEWS.items()])
+    state = filters.MultipleChoiceFilter(choices=State.choices, label="Result")
+    customer = filters.ModelMultipleChoiceFilter("customer__reference", queryset=Customer.objects.all(),
+                                                 to_field_name="reference", label="Customer")  # fmt: skip
+    connector = filters.ModelMultipleChoiceFilter("connector__name", queryset=Connector.objects.order_by("name"),
+                                                  to_field_name="name", label="Connector")  # fmt: skip
+    problem = filters.CharFilter(method="refused_for", label="Refused for, such as FIELD_MISSING")
 
     class Meta:
         model = OrderRequest
         fields: list[str] = []
 
     def find(self, found: QuerySet[OrderRequest], _name: str, text: str) -> QuerySet[OrderRequest]:
-        """An id or a whole reference comes alone; otherwise every reference that holds the text."""
-        exact = (
-            Q(reference=text) | Q(pk=parse_id(text)) | Q(order=parse_id(text)) if parse_id(text) else Q(reference=text)
-        )
-        if found.filter(exact).exists():
-            return found.filter(exact)
-        return found.filter(reference__icontains=text)
+        """An id (its own or its order's) or a whole reference comes alone; otherwise every reference with the text in it."""
+        id = parse_id(text)
+        exact = Q(pk=id) | Q(order=id) if id else Q(reference=text)
+        return found.filter(exact) if found.filter(exact).exists() else found.filter(reference__icontains=text)
 
-    def born_since(self, found: QuerySet[OrderRequest], _name: str, day: date) -> QuerySet[OrderRequest]:
-        return found.filter(id__gte=first_id(datetime.combine(day, time.min, tzinfo=UTC)))
+    def in_view(self, found: QuerySet[OrderRequest], _name: str, view: str) -> QuerySet[OrderRequest]:
+        return found.filter(VIEWS[view][1])
 
-    def born_until(self, found: QuerySet[OrderRequest], _name: str, day: date) -> QuerySet[OrderRequest]:
-        return found.filter(id__lte=first_id(datetime.combine(day, time.max, tzinfo=UTC)))
+    def refused_for(self, found: QuerySet[OrderRequest], _name: str, code: str) -> QuerySet[OrderRequest]:
+        return found.filter(state__in=(State.REJECTED, State.IGNORED), problems__icontains=code)

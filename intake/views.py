@@ -1,5 +1,6 @@
 """Requests: everything that came in, what was understood of it, what was answered; mending and processing it again."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from gelatoconnect.lib.problems import Rejected
 from intake import pipeline
 from intake.connectors import CONNECTOR_TYPES
 from intake.connectors.base import Outcome
-from intake.filters import RequestFilter
+from intake.filters import VIEWS, RequestFilter
 from intake.forms import MendForm
 from intake.models import OrderRequest
 from orders.pages import MAX_SELECTED, actor, asked, list_page, staff_only
@@ -30,7 +31,8 @@ HEAVY = ("body", "mended_body", "headers", "answer")  # not read for a list
 @require_GET
 def request_list(request: HttpRequest) -> HttpResponse:
     found = OrderRequest.objects.select_related("connector", "customer", "order").defer(*HEAVY)
-    page = list_page(RequestFilter(asked(request), queryset=found), title="Requests", columns=COLUMNS)
+    chosen = RequestFilter(asked(request), queryset=found)
+    page = list_page(chosen, title="Requests", columns=COLUMNS, tabs=_tabs(chosen))
     for row in page.rows:
         row.received_at = born(row.pk)
     may = request.user.has_perm("intake.process_orderrequest")
@@ -46,6 +48,14 @@ def request_list(request: HttpRequest) -> HttpResponse:
             "empty_text": "As soon as a connector sends something, it stands here, understood or not.",
         },
     )
+
+
+def _tabs(chosen: RequestFilter) -> Iterator[tuple[str, str, str, bool]]:
+    """The saved views; of those that wait for a person, how many."""
+    refused = lists.count_label(lists.capped_count(chosen.in_view(OrderRequest.objects.all(), "view", "refused")))
+    for name, (label, _) in VIEWS.items():
+        count = refused if name == "refused" else ""
+        yield label, "?" if name == "all" else f"?view={name}", count, name == (chosen.data.get("view") or "all")
 
 
 @staff_only("intake.view_orderrequest")

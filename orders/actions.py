@@ -53,13 +53,14 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """A change of what an order says. allowed: whether it may still be made."""
+    """A change of what an order says. allowed: whether it may still be made; mends: a failed order may pass after it."""
 
     name: str
     label: str
     form: type[AmendForm]
     allowed: Callable[[Order], bool]
     permission: str = "orders.amend_order"
+    mends: bool = True
 
 
 def is_open(order: Order) -> bool:
@@ -99,8 +100,8 @@ AMENDMENTS = {
         Amendment("shipment", "Change shipment method", ShipmentForm, is_open),
         Amendment("files", "Replace print files", FilesForm, is_judged_again),
         Amendment("products", "Choose products", ProductsForm, is_judged_again),
-        Amendment("pieces", "Cancel pieces", PiecesForm, is_open, "orders.cancel_order"),
-        Amendment("note", "Add a note", NoteForm, lambda order: True),
+        Amendment("pieces", "Cancel pieces", PiecesForm, is_open, "orders.cancel_order", mends=False),
+        Amendment("note", "Add a note", NoteForm, lambda order: True, mends=False),
     )
 }
 

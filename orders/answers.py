@@ -259,7 +259,7 @@ def _shipment(order: Order) -> ShipmentAnswer:
 
 def _entry(event: Event) -> HistoryEntry:
     data = {key: value for key, value in event.data.items() if key not in ("reason", "verb")}
-    return HistoryEntry(sequence=event.sequence, event=event.kind, by=event.by, at=event.at, from_=event.source,
+    return HistoryEntry(sequence=event.sequence, event=event.kind, by=event.by, at=event.at, **{"from": event.source},
                         to=event.target, reason=event.data.get("reason", ""), data=data)  # fmt: skip
 
 

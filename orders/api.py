@@ -4,7 +4,7 @@
 short one, and the one that names the connector, as clients of GelatoConnect send it.
 """
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -19,6 +19,7 @@ from gelatoconnect.lib import lists, storage
 from gelatoconnect.lib.ids import parse_id
 from gelatoconnect.lib.problems import Problem, Rejected
 from orders import answers, drafts
+from orders.access import Sender
 from orders.drafts import pointer
 from orders.filters import OrderFilter
 from orders.lifecycle import STEPS
@@ -38,11 +39,15 @@ class OrderView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if kwargs.get("connector") not in (None, request.user.connector):
+        if kwargs.get("connector") not in (None, self.sender.connector):
             raise unknown("CONNECTOR_UNKNOWN", "There is no such connector for this key.")
 
+    @property
+    def sender(self) -> Sender:
+        return cast(Sender, self.request.user)
+
     def orders(self) -> QuerySet[Order]:
-        return self.request.user.orders().select_related("customer", "address")
+        return self.sender.orders().select_related("customer", "address")
 
     def order(self, ref: str) -> Order:
         """By id, or the latest with that orderReferenceId. Raises Rejected (404)."""
@@ -55,14 +60,14 @@ class OrderView(APIView):
 
 
 class Reason(drafts.Part):
-    reason: drafts.Text(300) = ""
+    reason: drafts.Text = Field("", max_length=300)
 
 
 class CanceledItem(drafts.Part):
     """Part of an order: pieces of one item, named by its id or itemReferenceId."""
 
-    id: drafts.Text(120) = ""
-    item_reference_id: drafts.Text(120) = ""
+    id: drafts.Text = Field("", max_length=120)
+    item_reference_id: drafts.Text = Field("", max_length=120)
     quantity: int = Field(ge=1, le=drafts.MAX_QUANTITY)
 
 
@@ -76,7 +81,7 @@ class Search(drafts.Part):
     """Every field narrows the search. search: recipient's name, e-mail or reference; dates as YYYY-MM-DD."""
 
     ids: list[str] = []
-    order_reference_id: drafts.Text(120) = ""
+    order_reference_id: drafts.Text = Field("", max_length=120)
     order_reference_ids: list[str] = []
     order_types: list[str] = []
     connectors: list[str] = []
@@ -86,11 +91,11 @@ class Search(drafts.Part):
     channels: list[str] = []
     fulfillment_statuses: list[str] = []
     financial_statuses: list[str] = []
-    search: drafts.Text(200) = ""
-    start_date: drafts.Text(40) = ""
-    end_date: drafts.Text(40) = ""
+    search: drafts.Text = Field("", max_length=200)
+    start_date: drafts.Text = Field("", max_length=40)
+    end_date: drafts.Text = Field("", max_length=40)
     limit: int = Field(50, ge=1, le=100)
-    cursor: drafts.Text(60) = ""
+    cursor: drafts.Text = Field("", max_length=60)
 
 
 # The search's words → the filter's.
@@ -147,9 +152,9 @@ class OrderCancel(OrderView):
         order = self.order(ref)
         asked = drafts.read(request.data or {}, Cancellation)
         if asked.items:
-            order = amend(order, by=request.user.by, reason=asked.reason, cancel=_pieces(order, asked.items))
+            order = amend(order, by=self.sender.by, reason=asked.reason, cancel=_pieces(order, asked.items))
         if not asked.items or not any(item.quantity_due for item in order.items.all()):
-            move(order, Order.cancel, by=request.user.by, reason=asked.reason)
+            move(order, Order.cancel, by=self.sender.by, reason=asked.reason)
         return Response({"code": 200, "message": "OK"})
 
 
@@ -173,7 +178,7 @@ class OrderMove(OrderView):
         order = self.order(ref)
         if verb not in STEPS or not STEPS[verb].api:
             raise Http404
-        order = move(order, verb, by=request.user.by)
+        order = move(order, verb, by=self.sender.by)
         return Response(answers.order_of(order).json_data())
 
 

@@ -35,11 +35,9 @@ def _object(value: Any) -> Any:
     return value
 
 
-def Text(length: int) -> Any:
-    """A stripped text of at most so many characters; null and missing are empty."""
-    return Annotated[str, BeforeValidator(_text), StringConstraints(strip_whitespace=True, max_length=length)]
-
-
+# Stripped; null is empty, a number its digits.
+Text = Annotated[str, BeforeValidator(_text), StringConstraints(strip_whitespace=True)]
+Upper = Annotated[Text, StringConstraints(to_upper=True)]
 Metadata = Annotated[dict[str, Any], BeforeValidator(_object)]
 # In major units ("12.90") as senders write it; stored as minor units of the order's currency.
 Money = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=4)]
@@ -54,35 +52,35 @@ class Part(BaseModel):
 class Address(Part):
     """Where the parcel goes and to whom (the recipient). country: ISO 3166-1 alpha-2; state: the country's own code."""
 
-    first_name: Text(100) = ""
-    last_name: Text(100) = ""
-    company_name: Text(100) = ""
-    address_line1: Text(200) = Field("", alias="addressLine1")
-    address_line2: Text(200) = Field("", alias="addressLine2")
-    city: Text(100) = ""
-    post_code: Text(20) = ""
-    state: Text(60) = ""
-    country: Annotated[Text(60), StringConstraints(to_upper=True)] = ""
-    email: Text(254) = ""
-    phone: Text(40) = ""
+    first_name: Text = Field("", max_length=100)
+    last_name: Text = Field("", max_length=100)
+    company_name: Text = Field("", max_length=100)
+    address_line1: Text = Field("", max_length=200, alias="addressLine1")
+    address_line2: Text = Field("", max_length=200, alias="addressLine2")
+    city: Text = Field("", max_length=100)
+    post_code: Text = Field("", max_length=20)
+    state: Text = Field("", max_length=60)
+    country: Upper = Field("", max_length=60)
+    email: Text = Field("", max_length=254)
+    phone: Text = Field("", max_length=40)
     is_business: bool = False
-    federal_tax_id: Text(60) = ""
-    state_tax_id: Text(60) = ""
-    registration_state: Text(60) = ""
+    federal_tax_id: Text = Field("", max_length=60)
+    state_tax_id: Text = Field("", max_length=60)
+    registration_state: Text = Field("", max_length=60)
 
 
 class DraftFile(Part):
     """A print file by address. type: the part it prints (default, front, back, inside …)."""
 
-    type: Annotated[Text(40), Field(min_length=1)] = "default"
-    url: Annotated[Text(2048), Field(min_length=1)]
-    md5: Text(32) = ""
+    type: Text = Field("default", min_length=1, max_length=40)
+    url: Text = Field(min_length=1, max_length=2048)
+    md5: Text = Field("", max_length=32)
 
 
 class DraftItem(Part):
-    item_reference_id: Text(120) = ""
-    product_uid: Text(120) = ""
-    product_name: Text(200) = ""
+    item_reference_id: Text = Field("", max_length=120)
+    product_uid: Text = Field("", max_length=120)
+    product_name: Text = Field("", max_length=200)
     product_variant: Metadata = {}
     quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)] = 1
     retail_price_incl_vat: Money | None = None
@@ -91,14 +89,14 @@ class DraftItem(Part):
 
 
 class Draft(Part):
-    order_reference_id: Annotated[Text(120), Field(min_length=1)]
+    order_reference_id: Text = Field(min_length=1, max_length=120)
     order_type: Literal["order", "draft"] = "order"
     prevent_duplicate: bool = False
-    customer_reference_id: Text(120) = ""
-    currency: Annotated[Text(3), StringConstraints(to_upper=True)] = ""
-    retail_currency: Annotated[Text(3), StringConstraints(to_upper=True)] = ""
+    customer_reference_id: Text = Field("", max_length=120)
+    currency: Upper = Field("", max_length=3)
+    retail_currency: Upper = Field("", max_length=3)
     retail_shipping_price_incl_vat: Money | None = None
-    shipment_method_uid: Text(200) = ""
+    shipment_method_uid: Text = Field("", max_length=200)
     metadata: Metadata = {}
     shipping_address: Address
     items: Annotated[list[DraftItem], Field(min_length=1, max_length=MAX_ITEMS)]

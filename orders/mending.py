@@ -9,6 +9,7 @@ from django.forms import BoundField
 from orders.actions import Amendment
 from orders.forms import AmendForm
 from orders.models import Item, Order
+from orders.texts import serious
 
 # Where a problem points (RFC 6901, into the submitted order) → the amendment that mends it.
 PLACES = (
@@ -29,11 +30,6 @@ class Mending:
     amendment: Amendment | None = None
     fields: list[BoundField] = field(default_factory=list)
     target: str = ""
-
-
-def serious(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Errors, then warnings; without what is only said."""
-    return [problem for tone in ("error", "warning") for problem in problems if problem.get("severity") == tone]
 
 
 def mendings(order: Order, allowed: dict[str, Amendment]) -> list[Mending]:

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from typing import Any
 
+import django_filters as filters
 from django import forms
 from django.contrib.auth.decorators import login_required, permission_required
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.http import urlencode
-from django_filters import FilterSet
 
 from gelatoconnect.lib import lists
+from gelatoconnect.lib.ids import first_id
 from orders.filters import VIEWS
 from orders.models import Order
 
@@ -35,6 +37,19 @@ class ListPage:
     next_cursor: str
     csv_url: str
     total_label: str
+
+
+class BornFilter(filters.FilterSet):
+    """Filters by the day (UTC) of birth, which rows carry in their id."""
+
+    since = filters.DateFilter(method="born_since", label="From", widget=forms.DateInput(attrs={"type": "date"}))
+    until = filters.DateFilter(method="born_until", label="To", widget=forms.DateInput(attrs={"type": "date"}))
+
+    def born_since(self, found: QuerySet, _name: str, day: date) -> QuerySet:
+        return found.filter(id__gte=first_id(datetime.combine(day, time.min, tzinfo=UTC)))
+
+    def born_until(self, found: QuerySet, _name: str, day: date) -> QuerySet:
+        return found.filter(id__lte=first_id(datetime.combine(day, time.max, tzinfo=UTC)))
 
 
 def staff_only(permission: str) -> Callable:
@@ -76,7 +91,7 @@ def address(said: QueryDict, **changes: str) -> str:
 
 
 def list_page(
-    chosen: FilterSet,
+    chosen: filters.FilterSet,
     *,
     title: str,
     columns: Iterable[tuple[str, str]],
@@ -107,7 +122,7 @@ def list_page(
     )
 
 
-def _chips(chosen: FilterSet) -> Iterable[tuple[str, str]]:
+def _chips(chosen: filters.FilterSet) -> Iterable[tuple[str, str]]:
     """A chip for each value that narrows the list, with the link that takes it away."""
     said, kept = chosen.data, _kept(chosen)
     for name, field in chosen.form.fields.items():
@@ -122,6 +137,6 @@ def _chips(chosen: FilterSet) -> Iterable[tuple[str, str]]:
             yield f"{field.label}: {words.get(value, value)}{ignored}", f"?{others.urlencode()}"
 
 
-def _kept(chosen: FilterSet) -> list[str]:
+def _kept(chosen: filters.FilterSet) -> list[str]:
     """The filters that choose the list rather than narrow it: its view, and what the form hides."""
     return [name for name, field in chosen.form.fields.items() if name == "view" or field.widget.is_hidden]

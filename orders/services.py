@@ -150,7 +150,8 @@ def amend(order: Order, *, by: str, reason: str = "", **changes: Any) -> Order:
         if said:
             only = next(iter(changes)) if len(changes) == 1 else ""
             kind = _KINDS[only](changes[only]) if only in _KINDS else "order.amended"
-            emit(fresh, kind, by=by, changes=said, **({"reason": reason} if reason else {}))
+            more: dict[str, Any] = {"reason": reason} if reason else {}
+            emit(fresh, kind, by=by, changes=said, **more)
     return fresh
 
 

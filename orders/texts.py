@@ -53,3 +53,8 @@ def duration(seconds: float) -> str:
     units = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
     first = next((place for place, (amount, _) in enumerate(units) if amount), 3)
     return " ".join(f"{amount} {unit}" for amount, unit in units[first : first + 2] if amount) or "0 s"
+
+
+def serious(problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Errors, then warnings; without what is only said."""
+    return [problem for tone in ("error", "warning") for problem in problems if problem.get("severity") == tone]

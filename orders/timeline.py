@@ -7,7 +7,7 @@ from typing import Any
 
 from orders.lifecycle import STEPS, Status
 from orders.models import Event, Order
-from orders.texts import duration
+from orders.texts import duration, serious
 
 # How an event looks, by its kind.
 MARKS = {
@@ -74,14 +74,14 @@ def _lines(event: Event) -> Iterator[str]:
     data = event.data
     if event.source:
         verb = STEPS[data["verb"]].label if data.get("verb") in STEPS else "Moved"
-        after = f", after {duration(event.seconds)}" if event.seconds else ""
+        after = f", after {duration(event.seconds)}" if event.seconds and event.seconds >= 1 else ""
         yield f"{verb}: {_status(event.source)} → {_status(event.target)}{after}"
     if data.get("reason"):
         yield f"Reason: {data['reason']}"
     for what, change in data.get("changes", {}).items():
         yield _change(what, change)
-    for problem in data.get("problems", []):
-        yield f"{problem.get('code', '')}: {problem.get('message', '')}"
+    for problem in serious(data.get("problems", [])):
+        yield f"{problem['code']}: {problem['message']}"
     yield from _package(data)
 
 

@@ -17,28 +17,26 @@ SEEN_CHOICES = [(status.value, Status(status).label) for status in SEEN]
 class PackingForm(forms.Form):
     """The open package: pieces counted of each item that is not packed yet, and its weight in g."""
 
-    scanned = forms.CharField(
-        required=False, max_length=200, strip=True, label="Scan a piece",
-        widget=forms.TextInput(attrs={"autofocus": True, "autocomplete": "off", "spellcheck": "false",
-                                      "placeholder": "Item reference, product or item id"}),
-    )  # fmt: skip
+    scanned = forms.CharField(required=False, max_length=200, label="Scan a piece")
     weight = forms.IntegerField(
         required=False, min_value=1, max_value=1_000_000, label="Weight", help_text="g; empty: what the products weigh"
     )
 
     def __init__(self, *args: Any, items: Iterable[Item], contents: Mapping[UUID, int], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.before = contents
         self.rows = [(item, item.quantity_due - item.packed, f"item-{item.pk}") for item in items]
         for item, left, name in self.rows:
             if left or contents.get(item.pk):
                 self.fields[name] = forms.IntegerField(
                     required=False, min_value=0, max_value=1_000_000, label=f"{item.name} in this package",
-                    initial=contents.get(item.pk, 0), widget=forms.NumberInput(attrs={"class": "count"}),
+                    initial=contents.get(item.pk, 0), widget=forms.NumberInput(attrs={"class": "counted"}),
                 )  # fmt: skip
 
     def counted(self) -> dict[UUID, int]:
-        """Pieces in the package, by item id."""
-        return {item.pk: count for item, _, name in self.rows if (count := self.cleaned_data.get(name))}
+        """Pieces in the package, by item id: as they were typed, or as they were before where nothing was sent."""
+        said = {item.pk: self.cleaned_data.get(name) for item, _, name in self.rows if name in self.data}
+        return {id: count for id, count in {**self.before, **said}.items() if count}
 
     def lines(self) -> list[dict[str, Any]]:
         """The items with their fields, as the page lists them."""

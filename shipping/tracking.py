@@ -48,7 +48,9 @@ def note(package: Package, *, status: str, at: datetime, place: str = "", messag
 def find_package(code: str) -> Package | None:
     """The package with this tracking code, or this id; rather a live one than one that was voided."""
     code, id = code.strip(), parse_id(code)
-    named = Package.objects.filter(pk=id) if id else Package.objects.filter(tracking_code=code).exclude(tracking_code="")
+    named = (
+        Package.objects.filter(pk=id) if id else Package.objects.filter(tracking_code=code).exclude(tracking_code="")
+    )
     return named.select_related("order").order_by(F("voided_at").asc(nulls_first=True), "-id").first()
 
 

@@ -44,12 +44,13 @@ def pack(request: HttpRequest, pk: UUID) -> HttpResponse:
         except Rejected as rejected:
             refused = rejected.problems
     packages = packages_of(order)
+    missing = labels_missing(order, packages)
     return render(
         request,
         "shipping/pack.html",
         {
             "section": "shipping",
-            "title": f"Pack {order.reference}",
+            "title": f"{'Pack' if packing.packable(order) else 'Labels of'} {order.reference}",
             "order": order,
             "form": form,
             "refused": refused,
@@ -58,15 +59,19 @@ def pack(request: HttpRequest, pk: UUID) -> HttpResponse:
             "due": sum(item.quantity_due for item in items),
             "packed": sum(item.packed for item in items),
             "packages": packages,
-            "waiting": labels_missing(order, packages),
+            "missing": missing,
+            "waiting": any(not each.given_up for each in missing),
         },
         status=422 if refused else 200,
     )
 
 
 def _add(request: HttpRequest, order: Order, form: PackingForm) -> None:
-    """One more piece in the open package, by its code."""
-    _keep(request, order, packing.count_piece(order, form.cleaned_data["scanned"], contents=form.counted()))
+    """One more piece in the open package, by its code; without one, what was counted by hand is kept."""
+    contents = form.counted()
+    if code := form.cleaned_data["scanned"]:
+        contents = packing.count_piece(order, code, contents=contents)
+    _keep(request, order, contents)
 
 
 def _close_package(request: HttpRequest, order: Order, form: PackingForm) -> None:
@@ -145,7 +150,7 @@ def _pdf(packages: Iterable[Package], *, name: str) -> HttpResponse:
     content = BytesIO()
     whole.write(content)
     content.seek(0)
-    response = FileResponse(content, filename=f"{name}.pdf", content_type="application/pdf")
+    response = FileResponse(content, as_attachment=True, filename=f"{name}.pdf", content_type="application/pdf")
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response
@@ -192,9 +197,10 @@ def hand_over(request: HttpRequest) -> HttpResponse:
     if not 0 < len(ids) <= MAX_SELECTED:
         messages.error(request, f"Select between 1 and {MAX_SELECTED} parcels.")
         return redirect("shipping:list")
-    for package in lists.rows_by_id(Package, ids).live().select_related("order").order_by("id"):  # type: ignore[attr-defined]
+    taken = Package.objects.live().filter(pk__in=lists.rows_by_id(Package, ids)).select_related("order").order_by("id")
+    for package in taken:
         tracking.note(package, status=Status.SHIPPED, at=timezone.now(), by=actor(request))
-    messages.success(request, f"Handed over: {len(ids)} parcel{'' if len(ids) == 1 else 's'}.")
+    messages.success(request, f"Handed over: {len(taken)} parcel{'' if len(taken) == 1 else 's'}.")
     return redirect("shipping:list")
 
 

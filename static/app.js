@@ -75,8 +75,8 @@ function relative(date) {
 
 function tellTimes(root = document) {
   for (const time of all("time[data-relative]", root)) {
-    time.title ||= time.textContent.trim();
-    time.textContent = relative(new Date(time.dateTime)) ?? time.title.split(",")[0];
+    time.dataset.relative ||= time.textContent.split(",")[0];
+    time.textContent = relative(new Date(time.dateTime)) ?? time.dataset.relative;
   }
 }
 
@@ -209,7 +209,7 @@ for (const banner of all('.messages [data-tone="success"], .messages [data-tone=
 if (!navigator.clipboard) for (const button of all("[data-copy], [data-copy-from]")) button.hidden = true;
 all("form[data-list]").forEach(listen);
 all("form.filters").forEach(applyFilters);
-one(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+for (const tab of all(".tabs [aria-current]")) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 16;
 tellTimes();
 setInterval(tellTimes, 30_000);
 showTheme();

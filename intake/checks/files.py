@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.utils import timezone
 
@@ -69,7 +69,8 @@ def _look(file: PrintFile, order: Order, product: Product | None, path: str) -> 
         )
     seen.facts = facts_of(file.sha256)
     if product is not None:
-        seen.problems += [replace(found, path=path) for found in preflight.judge(seen.facts, profile_of(product))]
+        findings = preflight.judge(cast(preflight.Facts, seen.facts), profile_of(product))
+        seen.problems += [replace(found, path=path) for found in findings]
     return seen
 
 
@@ -114,7 +115,9 @@ def shown(seen: Seen) -> dict[str, Any]:
 def _sheet(preview: dict[str, Any], facts: dict[str, Any], product: Product | None) -> dict[str, Any]:
     """A page as its preview shows it: width and height, and the trim as [left, top, right, bottom] from its top left."""
     if facts["format"] != "pdf":  # pixels have no size of their own: they fill the product
-        sides = (product.trim_width + 2 * product.bleed, product.trim_height + 2 * product.bleed) if product else (100, 100)
+        sides = (
+            (product.trim_width + 2 * product.bleed, product.trim_height + 2 * product.bleed) if product else (100, 100)
+        )
         width, height = sides if (preview["width"] > preview["height"]) == (sides[0] > sides[1]) else sides[::-1]
         return {"page": preview["page"], "width": width, "height": height}
     page, box = facts["pages"][preview["page"] - 1], preview["box"]

@@ -108,7 +108,7 @@ def _highest_mean(page: Image.Image) -> tuple[float, int, int]:
     """The highest mean of a window of cells, with its column and row."""
     cells = page.reduce(CELL)
     columns, rows = cells.size
-    values = list(cells.getdata())
+    values = list(cells.get_flattened_data())
     across, down = min(WINDOW, columns), min(WINDOW, rows)
     sums = [[0.0] * (columns + 1)]  # sums[row][column]: of all cells above and to the left
     for row in range(rows):

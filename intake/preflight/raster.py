@@ -18,6 +18,8 @@ BITS_PER_SAMPLE, COMPRESSION = 258, 259  # TIFF 6.0 tags
 LOSSY_TIFF = (6, 7, 34712)  # JPEG, old and new, and JPEG 2000
 _COLOURS = {"1": "gray", "L": "gray", "I": "gray", "F": "gray", "CMYK": "cmyk", "LAB": "lab", "YCbCr": "rgb"}
 
+_BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, struct.error, TypeError, KeyError)
+
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 Image.MAX_IMAGE_PIXELS = PIXELS
 warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -34,17 +36,13 @@ def read_raster(path: Path, facts: Facts) -> None:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         facts["state"] = "unknown"
         facts["system"].append({"code": "SYS_LIMIT", "what": f"more than {PIXELS // 1_000_000} million pixels"})
-    except (
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        TypeError,
-        KeyError,
-    ) as error:
-        facts["state"], facts["trouble"] = "corrupt", str(error).replace(str(path), "the file")[:200]
+    except _BROKEN as error:
+        said = str(error).replace(str(path), "the file")[:200]
+        if "too large" in said:  # Pillow's own limits on text and profiles
+            facts["state"] = "unknown"
+            facts["system"].append({"code": "SYS_LIMIT", "what": "something in it unpacks to too much"})
+        else:
+            facts["state"], facts["trouble"] = "corrupt", said
 
 
 def _decode(image: Image.Image, facts: Facts) -> None:

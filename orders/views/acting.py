@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -70,20 +71,25 @@ def amend_order(request: HttpRequest, pk: UUID, what: str) -> HttpResponse:
         messages.error(request, f"{amendment.label}: {MOVED_ON}")
         return redirect(order)
     form = amendment.form(request.POST if request.method == "POST" else None, order=order)
+    if amendment.mends and "retry" in available(order, user=request.user):
+        form.fields["retry"] = forms.BooleanField(required=False, initial=True, label="Retry the order at once")
     if form.is_valid():
-        return _told(request, order, amendment.label, lambda: _amend(request, order, amendment, form.changes()))
+        again = form.cleaned_data.pop("retry", False)
+        changes = form.changes()
+        return _told(request, order, amendment.label, lambda: _amend(request, order, amendment, again, **changes))
     context = {"section": "orders", "title": f"{amendment.label}: {order.reference}", "form": form}
     return render(request, "form.html", context | {"back_url": order.get_absolute_url()})
 
 
-def _amend(request: HttpRequest, order: Order, amendment: Amendment, changes: dict[str, Any]) -> Order:
+def _amend(request: HttpRequest, order: Order, amendment: Amendment, again: bool, **changes: Any) -> Order:
     """In one transaction: the change, and the step that it is made for."""
+    by = actor(request)
     with transaction.atomic():
-        order = change(order, amendment.allowed, by=actor(request), **changes)
-        if "retry" in request.POST and "retry" in available(order, user=request.user):
-            order = move(order, Order.retry, by=actor(request))
+        order = change(order, amendment.allowed, by=by, **changes)
+        if again:
+            order = move(order, Order.retry, by=by)
         if amendment.name == "pieces" and not any(item.quantity_due for item in order.items.all()):
-            order = move(order, Order.cancel, by=actor(request), reason="All pieces were canceled.")
+            order = move(order, Order.cancel, by=by, reason="All pieces were canceled.")
     return order
 
 

@@ -40,7 +40,7 @@ def order_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
             "section": "orders",
             "title": order.reference,
             "order": order,
-            "moves": [_button(order, action) for action in actions],
+            "moves": _buttons(order, actions),
             "can_retry": "retry" in [action.name for action in actions],
             "amendments": allowed,
             "mendings": found,
@@ -84,17 +84,20 @@ def find_order(pk: UUID) -> Order:
     return get_object_or_404(shown().prefetch_related("items__product", "items__files"), pk=pk)
 
 
-def _button(order: Order, action: Action) -> dict[str, Any]:
-    """What _moves.html draws. The steps forward stand out; what cannot be undone is told apart."""
-    style = "danger-quiet" if action.danger else "primary" if action.name in FORWARD else ""
-    return {
-        "name": action.name,
-        "label": action.label,
-        "style": style,
-        "icon": ICONS.get(action.name, ""),
-        "needs_confirmation": action.needs_confirmation,
-        "url": reverse("orders:act", args=[order.pk, action.name]),
-    }
+def _buttons(order: Order, actions: list[Action]) -> list[dict[str, Any]]:
+    """What _moves.html draws. The next step stands out; what cannot be undone is told apart."""
+    following = next((action for action in actions if action.name in FORWARD), None)
+    return [
+        {
+            "name": action.name,
+            "label": action.label,
+            "style": "primary" if action == following else "danger-quiet" if action.danger else "",
+            "icon": ICONS.get(action.name, ""),
+            "needs_confirmation": action.needs_confirmation,
+            "url": reverse("orders:act", args=[order.pk, action.name]),
+        }
+        for action in actions
+    ]
 
 
 def _item(item: Item, found: list[Mending]) -> dict[str, Any]:
@@ -116,7 +119,13 @@ def _panels(request: HttpRequest, order: Order) -> dict[str, list[str]]:
     return drawn
 
 
-def _deliveries(request: HttpRequest, order: Order) -> list[Delivery]:
+def _deliveries(request: HttpRequest, order: Order) -> dict[str, list[Delivery]]:
+    """What follows from the order's events, newest first: what is still open, and what is done."""
     if not request.user.has_perm("orders.view_delivery"):
-        return []
-    return name_targets(order.deliveries.select_related("event").order_by("-id")[:100])
+        return {}
+    found = name_targets(order.deliveries.select_related("event").order_by("-id")[:100])
+    done = Delivery.State.DONE
+    return {
+        "open": [each for each in found if each.state != done],
+        "done": [each for each in found if each.state == done],
+    }

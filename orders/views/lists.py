@@ -15,9 +15,9 @@ from django_fsm import TransitionNotAllowed
 from gelatoconnect.lib import lists
 from orders.actions import ACTIONS, Action, actions_of, bulk_actions
 from orders.filters import VIEWS, OrderFilter
-from orders.mending import serious
 from orders.models import Order
 from orders.pages import MAX_SELECTED, actor, asked, list_page, shown, staff_only
+from orders.texts import serious
 
 COLUMNS = (
     ("Order", ""),

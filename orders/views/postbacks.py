@@ -1,7 +1,6 @@
 """Postbacks: every delivery of an event, what was sent and what came back, and sending it again."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +14,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from gelatoconnect.lib import lists
-from gelatoconnect.lib.ids import first_id, parse_id
+from gelatoconnect.lib.ids import parse_id
 from orders import events
 from orders.models import Attempt, Customer, Delivery, Trigger
-from orders.pages import MAX_SELECTED, asked, list_page, staff_only
+from orders.pages import MAX_SELECTED, BornFilter, asked, list_page, staff_only
 from orders.texts import pretty
 from orders.timeline import title_of
 
@@ -34,7 +33,7 @@ COLUMNS = (
 TELLS_CUSTOMERS = "trigger"  # of all listeners this one; the others work inside the house
 
 
-class DeliveryFilter(filters.FilterSet):
+class DeliveryFilter(BornFilter):
     """Of one listener: the one that tells customers, unless another is named."""
 
     listener = filters.ChoiceFilter(choices=lambda: [(name, name) for name in events.LISTENERS],
@@ -46,7 +45,6 @@ class DeliveryFilter(filters.FilterSet):
     customer = filters.ModelChoiceFilter("event__customer", queryset=Customer.objects.all(), label="Customer",
                                          to_field_name="reference", empty_label="")  # fmt: skip
     event = filters.CharFilter("event__kind", lookup_expr="startswith", label="Event, such as order.shipped")
-    since = filters.DateFilter(method="born_since", label="From", widget=forms.DateInput(attrs={"type": "date"}))
 
     class Meta:
         model = Delivery
@@ -61,16 +59,13 @@ class DeliveryFilter(filters.FilterSet):
     def to_trigger(self, found: QuerySet[Delivery], _name: str, trigger: Trigger) -> QuerySet[Delivery]:
         return found.filter(target=str(trigger.pk))
 
-    def born_since(self, found: QuerySet[Delivery], _name: str, day: date) -> QuerySet[Delivery]:
-        return found.filter(id__gte=first_id(datetime.combine(day, time.min, tzinfo=UTC)))
-
 
 @staff_only("orders.view_delivery")
 @require_GET
 def delivery_list(request: HttpRequest) -> HttpResponse:
     chosen = DeliveryFilter(asked(request), queryset=Delivery.objects.select_related("event__customer", "order"))
     tabs = [
-        ("To customers" if name == TELLS_CUSTOMERS else f"In the house: {name}", f"?listener={name}", "",
+        ("To customers" if name == TELLS_CUSTOMERS else name.capitalize(), f"?listener={name}", "",
          name == chosen.data["listener"])
         for name in sorted(events.LISTENERS, key=lambda name: (name != TELLS_CUSTOMERS, name))
     ]  # fmt: skip

@@ -2,13 +2,16 @@
 
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import pikepdf
 import reportlab
-from PIL import Image
 from pikepdf import Array, Dictionary, Name, Pdf, Stream, String
+from PIL import Image
+
+from intake.preflight import DIGITAL, Facts, Profile, judge
 
 MM = 72 / 25.4
 TRIM, BLEED = (105.0, 148.0), 3.0  # mm
@@ -17,11 +20,23 @@ GROUND = b"0.1 0 0 0.1 k -50 -50 5000 5000 re f\n"
 TEXT = b"BT /F1 12 Tf 0 0 0 1 k 60 200 Td (Hello) Tj ET\n"
 GOOD = GROUND + TEXT
 
+CARD = replace(DIGITAL, trim_width=TRIM[0], trim_height=TRIM[1])
+
 Change = Callable[[Pdf], None]
 
 
+def codes(facts: Facts, profile: Profile = CARD, *, name: str = "", info: bool = False) -> dict[str, str]:
+    """Code → severity of what is said; notes only when asked for."""
+    return {one.code: one.severity for one in judge(facts, profile, name=name) if info or one.severity != "info"}
+
+
 def card(
-    content: bytes = GOOD, *, trim: tuple[float, float] = TRIM, bleed: float = BLEED, pages: int = 1, change: Change | None = None
+    content: bytes = GOOD,
+    *,
+    trim: tuple[float, float] = TRIM,
+    bleed: float = BLEED,
+    pages: int = 1,
+    change: Change | None = None,
 ) -> bytes:
     """A PDF of `pages` equal pages with TrimBox and embedded font F1 and bare font F2; `change` does what is wrong to it."""
     pdf = Pdf.new()
@@ -58,19 +73,23 @@ def bare_font() -> Dictionary:
     return Dictionary(Type=Name.Font, Subtype=Name.Type1, BaseFont=Name.Helvetica)
 
 
-def image(pdf: Pdf, *, width: int, height: int, space: object = Name.DeviceCMYK, bits: int = 8, **more: object) -> Stream:
+def image(
+    pdf: Pdf, *, width: int, height: int, space: object = Name.DeviceCMYK, bits: int = 8, **more: object
+) -> Stream:
     """Its pixels are all zero bytes; `space` decides how many."""
     channels = {"/DeviceGray": 1, "/DeviceRGB": 3, "/DeviceCMYK": 4}.get(str(space), 1)
     rows = (width * channels * bits + 7) // 8 * height
-    stream = pdf.make_stream(bytes(rows), Type=Name.XObject, Subtype=Name.Image, Width=width, Height=height, ColorSpace=space,
-                             BitsPerComponent=bits)  # fmt: skip
+    stream = pdf.make_stream(bytes(rows), Type=Name.XObject, Subtype=Name.Image, Width=width, Height=height,
+                             ColorSpace=space, BitsPerComponent=bits)  # fmt: skip
     for key, value in more.items():
         stream[f"/{key}"] = value
     return stream
 
 
 def form(pdf: Pdf, content: bytes, **resources: object) -> Stream:
-    return pdf.make_stream(content, Type=Name.XObject, Subtype=Name.Form, BBox=[0, 0, 1000, 1000], Resources=Dictionary(**resources))
+    return pdf.make_stream(
+        content, Type=Name.XObject, Subtype=Name.Form, BBox=[0, 0, 1000, 1000], Resources=Dictionary(**resources)
+    )
 
 
 def add(page: Dictionary, kind: str, **named: object) -> None:
@@ -94,7 +113,9 @@ def placed(*, ppi: float, turn: bytes = b"", **kind: object) -> bytes:
 
 def raster(kind: str, size: tuple[int, int], *, mode: str = "RGB", **how: object) -> bytes:
     out = BytesIO()
-    Image.new(mode, size, 128 if mode in ("L", "P") else 0 if mode == "1" else (120,) * len(mode)).save(out, kind, **how)
+    Image.new(mode, size, 128 if mode in ("L", "P") else 0 if mode == "1" else (120,) * len(mode)).save(
+        out, kind, **how
+    )
     return out.getvalue()
 
 
@@ -102,9 +123,16 @@ def claimed(version: str, *, intents: int = 1, **more: object) -> Change:
     """Says PDF/X in XMP and gives output intents."""
 
     def change(pdf: Pdf) -> None:
-        pdf.Root.Metadata = pdf.make_stream(f"<x:xmpmeta><pdfxid:GTS_PDFXVersion>{version}</pdfxid:GTS_PDFXVersion></x:xmpmeta>".encode())
+        pdf.Root.Metadata = pdf.make_stream(
+            f"<x:xmpmeta><pdfxid:GTS_PDFXVersion>{version}</pdfxid:GTS_PDFXVersion></x:xmpmeta>".encode()
+        )
         profile = pdf.make_stream(bytes(12) + b"prtrCMYKLab " + bytes(104), N=4)
-        intent = Dictionary(Type=Name.OutputIntent, S=Name.GTS_PDFX, OutputConditionIdentifier=String("FOGRA39"), DestOutputProfile=profile)
+        intent = Dictionary(
+            Type=Name.OutputIntent,
+            S=Name.GTS_PDFX,
+            OutputConditionIdentifier=String("FOGRA39"),
+            DestOutputProfile=profile,
+        )
         pdf.Root.OutputIntents = Array([intent] * intents)
         for key, value in more.items():
             pdf.Root[f"/{key}"] = value
@@ -147,13 +175,20 @@ def flate_bomb(*, megabytes: int) -> bytes:
 
 
 def page_tree_loop() -> bytes:
-    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 3/Kids[2 0 R 2 0 R 3 0 R]>>", b"<</Type/Page/Parent 2 0 R>>"]
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Count 3/Kids[2 0 R 2 0 R 3 0 R]>>",
+        b"<</Type/Page/Parent 2 0 R>>",
+    ]
     out, places = b"%PDF-1.4\n", []
     for number, one in enumerate(objects, 1):
         places.append(len(out))
         out += b"%d 0 obj %s endobj\n" % (number, one)
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    return out + b"xref\n0 4\n0000000000 65535 f \n%strailer <</Size 4/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (table, len(out))
+    return out + b"xref\n0 4\n0000000000 65535 f \n%strailer <</Size 4/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (
+        table,
+        len(out),
+    )
 
 
 def png(chunks: list[tuple[bytes, bytes]]) -> bytes:
@@ -188,4 +223,7 @@ def locked() -> bytes:
 
 
 def restricted(**allowed: bool) -> bytes:
-    return saved(pikepdf.open(BytesIO(card())), encryption=pikepdf.Encryption(owner="o", user="", allow=pikepdf.Permissions(**allowed)))
+    return saved(
+        pikepdf.open(BytesIO(card())),
+        encryption=pikepdf.Encryption(owner="o", user="", allow=pikepdf.Permissions(**allowed)),
+    )

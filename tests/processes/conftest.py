@@ -56,6 +56,23 @@ def redis_server() -> Iterator[RedisServer]:
         server.process.wait()
 
 
+GIVEN = os.environ.get("REDIS_URL", "")
+REDISES = ["own", "given"] if GIVEN else ["own"]
+
+
+@pytest.fixture(params=REDISES)
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """A Redis of the test's own, and then the one that REDIS_URL names, which others may be using as well."""
+    return url_of(request.param, request)
+
+
+def url_of(redis: str, request: pytest.FixtureRequest) -> str:
+    if redis == "own":
+        return request.getfixturevalue("redis_server").url
+    Redis.from_url(GIVEN).ping()
+    return GIVEN
+
+
 @pytest.fixture(autouse=True)
 def fresh_breakers(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test did to its broker is not held against the next one's."""

@@ -56,13 +56,11 @@ def test_a_worker_whose_spell_is_over_wakes_another_for_the_rest(
     assert len(woken) == 1
 
 
-def test_a_sleeping_worker_is_woken_and_sweeps(start: Callable, redis_server: RedisServer, tmp_path: Path) -> None:
+def test_a_sleeping_worker_is_woken_and_sweeps(start: Callable, redis_url: str, tmp_path: Path) -> None:
     swept = tmp_path / "swept"
-    worker = start(
-        *WORKER, "-I", "tests.processes.swept_to_file", REDIS_URL=redis_server.url, WORKERS="1", SWEPT=str(swept)
-    )
+    worker = start(*WORKER, "-I", "tests.processes.swept_to_file", REDIS_URL=redis_url, WORKERS="1", SWEPT=str(swept))
     until(lambda: children(worker.pid), seconds=30)
-    start("-c", WAKE, REDIS_URL=redis_server.url)
+    start("-c", WAKE, REDIS_URL=redis_url)
     assert until(lambda: swept.exists() and swept.read_text(), seconds=20) == "5"
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from time import monotonic, sleep, time
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from gelatoconnect.lib import limits
-from tests.processes.conftest import RedisServer
+from tests.processes.conftest import REDISES, RedisServer, url_of
 
 # Both processes begin at the same moment and say how many of their calls passed.
 CALLS = """
@@ -16,92 +17,98 @@ django.setup()
 from gelatoconnect.lib import limits
 limits.take("warm", rate=1000)
 time.sleep(max(0, float(sys.argv[1]) - time.time()))
-print(sum(limits.take("acme", rate=20) == 0.0 for _ in range(40)))
+print(sum(limits.take(sys.argv[2], rate=20) == 0.0 for _ in range(40)))
 """
 
 
-@pytest.fixture(params=["together", "alone"])
+@pytest.fixture(params=["alone", *REDISES])
 def counting(request: pytest.FixtureRequest, settings: Any) -> None:
-    if request.param == "together":
-        settings.REDIS_URL = request.getfixturevalue("redis_server").url
+    if request.param != "alone":
+        settings.REDIS_URL = url_of(request.param, request)
 
 
-def test_only_so_many_calls_pass_in_one_second(counting: None) -> None:
-    waits = [limits.take("acme", rate=5) for _ in range(8)]
+@pytest.fixture
+def key() -> str:
+    """A caller whom no other test knows."""
+    return uuid4().hex
+
+
+def test_only_so_many_calls_pass_in_one_second(counting: None, key: str) -> None:
+    waits = [limits.take(key, rate=5) for _ in range(8)]
     assert [wait == 0.0 for wait in waits] == [True] * 5 + [False] * 3
     assert all(0 < wait <= 1 for wait in waits[5:])
 
 
-def test_whoever_waits_as_told_may_pass(counting: None) -> None:
-    limits.take("acme", rate=2)
+def test_whoever_waits_as_told_may_pass(counting: None, key: str) -> None:
+    limits.take(key, rate=2)
     sleep(0.3)
-    limits.take("acme", rate=2)
-    wait = limits.take("acme", rate=2)
+    limits.take(key, rate=2)
+    wait = limits.take(key, rate=2)
     assert 0 < wait <= 0.7
     sleep(wait + 0.01)
-    assert limits.take("acme", rate=2) == 0.0
-    assert limits.take("acme", rate=2) > 0.0
+    assert limits.take(key, rate=2) == 0.0
+    assert limits.take(key, rate=2) > 0.0
 
 
-def test_a_refused_call_does_not_count(counting: None) -> None:
-    limits.take("acme", rate=1)
-    refused = [limits.take("acme", rate=1) for _ in range(20)]
+def test_a_refused_call_does_not_count(counting: None, key: str) -> None:
+    limits.take(key, rate=1)
+    refused = [limits.take(key, rate=1) for _ in range(20)]
     assert min(refused) > 0
     sleep(refused[-1] + 0.01)
-    assert limits.take("acme", rate=1) == 0.0
+    assert limits.take(key, rate=1) == 0.0
 
 
-def test_one_key_does_not_slow_another(counting: None) -> None:
-    limits.take("acme", rate=1)
-    assert limits.take("acme", rate=1) > 0.0
-    assert limits.take("bolt", rate=1) == 0.0
+def test_one_key_does_not_slow_another(counting: None, key: str) -> None:
+    limits.take(key, rate=1)
+    assert limits.take(key, rate=1) > 0.0
+    assert limits.take(f"{key} and another", rate=1) == 0.0
 
 
-def test_a_rate_of_zero_is_no_limit(counting: None) -> None:
-    assert {limits.take("acme", rate=0) for _ in range(50)} == {0.0}
+def test_a_rate_of_zero_is_no_limit(counting: None, key: str) -> None:
+    assert {limits.take(key, rate=0) for _ in range(50)} == {0.0}
 
 
-def test_two_processes_count_together(start: Callable, redis_server: RedisServer) -> None:
+def test_two_processes_count_together(start: Callable, redis_url: str, key: str) -> None:
     begin = str(time() + 2)
-    processes = [start("-c", CALLS, begin, REDIS_URL=redis_server.url) for _ in range(2)]
+    processes = [start("-c", CALLS, begin, key, REDIS_URL=redis_url) for _ in range(2)]
     passed = [int(process.communicate(timeout=20)[0].split()[-1]) for process in processes]
     assert sum(passed) == 20
 
 
-def test_redis_forgets_a_key_that_was_quiet_for_a_second(settings: Any, redis_server: RedisServer) -> None:
+def test_redis_forgets_a_key_that_was_quiet_for_a_second(settings: Any, redis_server: RedisServer, key: str) -> None:
     settings.REDIS_URL = redis_server.url
-    limits.take("acme", rate=5)
-    assert 0 < redis_server.client.pttl("limit:acme") <= 1000
+    limits.take(key, rate=5)
+    assert 0 < redis_server.client.pttl(f"limit:{key}") <= 1000
 
 
 def test_a_frozen_broker_costs_one_call_a_moment_and_the_limit_still_holds(
-    settings: Any, redis_server: RedisServer
+    settings: Any, redis_server: RedisServer, key: str
 ) -> None:
     settings.REDIS_URL = redis_server.url
-    assert limits.take("acme", rate=3) == 0.0
+    assert limits.take(key, rate=3) == 0.0
     redis_server.freeze()
     started = monotonic()
-    assert limits.take("acme", rate=3) == 0.0
+    assert limits.take(key, rate=3) == 0.0
     assert monotonic() - started < 0.3
     started = monotonic()
-    waits = [limits.take("acme", rate=3) for _ in range(100)]
+    waits = [limits.take(key, rate=3) for _ in range(100)]
     assert monotonic() - started < 0.1
     assert [wait == 0.0 for wait in waits] == [True, True] + [False] * 98
 
 
-def test_a_broker_that_is_down_lets_calls_pass(settings: Any, free_port: int) -> None:
+def test_a_broker_that_is_down_lets_calls_pass(settings: Any, free_port: int, key: str) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port}/0"
-    assert [limits.take("bolt", rate=2) == 0.0 for _ in range(3)] == [True, True, False]
+    assert [limits.take(key, rate=2) == 0.0 for _ in range(3)] == [True, True, False]
 
 
 def test_after_a_rest_the_broker_is_tried_again(
-    settings: Any, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    settings: Any, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     settings.REDIS_URL = redis_server.url
     monkeypatch.setattr(limits, "_breaker", limits.broker.Breaker(seconds=0.2))
     redis_server.freeze()
-    limits.take("cord", rate=1)
+    limits.take(key, rate=1)
     redis_server.thaw()
     sleep(0.25)
-    assert limits.take("dove", rate=1) == 0.0
-    assert redis_server.client.exists("limit:dove") == 1
+    assert limits.take(f"{key} and another", rate=1) == 0.0
+    assert redis_server.client.exists(f"limit:{key} and another") == 1

@@ -67,7 +67,7 @@ def deliveries(listener: str) -> list[tuple[str, str]]:
     return list(Delivery.objects.filter(listener=listener).values_list("state", "error"))
 
 
-# --- labels ---------------------------------------------------------------------------------------------
+# --- labels ----------------------------------------
 def test_a_closed_package_gets_its_label(packaged: Order) -> None:
     sweep()
     package = Package.objects.get()
@@ -168,7 +168,7 @@ def test_no_label_is_bought_for_an_order_that_was_canceled_meanwhile(
     assert deliveries("label") == [("done", "")]
 
 
-# --- the end of packages ------------------------------------------------------------------------------------
+# --- the end of packages ----------------------------------------
 @pytest.mark.parametrize("step", [Order.cancel, Order.reprocess])
 def test_packages_of_an_order_that_ends_are_voided_here_and_at_the_carrier(
     packaged: Order, carrier: type[FakeCarrier], step: Callable
@@ -242,7 +242,7 @@ def test_packages_of_the_second_production_stay_alive(packaged: Order) -> None:
     assert (second.number, first.label, second.label != "") == (1, "", True)
 
 
-# --- orders and packages keep step --------------------------------------------------------------------------------
+# --- orders and packages keep step ----------------------------------------
 def test_packages_of_an_order_that_was_handed_over_by_hand_are_shipped(packaged: Order) -> None:
     sweep()
     move(packaged, Order.ship, by="user:ada")
@@ -300,7 +300,7 @@ def test_the_whole_walk_is_told_without_a_gap(packaged: Order) -> None:
     assert list(Delivery.objects.exclude(state="done")) == []
 
 
-# --- what customers are told -----------------------------------------------------------------------------------------
+# --- what customers are told ----------------------------------------
 def test_the_news_that_an_order_is_shipped_says_how_to_follow_its_parcels(packaged: Order) -> None:
     sweep()
     move(packaged, Order.ship, by="user:ada")

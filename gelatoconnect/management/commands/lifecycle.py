@@ -25,12 +25,12 @@ def page() -> str:
     lines += ["| verb | shown as | from | to | event | who may |", "| --- | --- | --- | --- | --- | --- |"]
     for name, step in STEPS.items():
         mine = [arrow for arrow in arrows() if arrow.name == name]
-        sources = ", ".join(Status(arrow.source).label for arrow in mine)
+        sources = ", ".join(Status(str(arrow.source)).label for arrow in mine)
         who = " · ".join(
             filter(None, [f"`{step.permission}`" if step.permission else "the checks", "API" if step.api else ""])
         )
         lines.append(
-            f"| `{name}` | {step.label} | {sources} | {Status(mine[0].target).label} | `{step.event}` | {who} |"
+            f"| `{name}` | {step.label} | {sources} | {Status(str(mine[0].target)).label} | `{step.event}` | {who} |"
         )
     lines += ["", "On hold, `release`, `start`, `finish`, `package` and `ship` wait until the order is resumed.", ""]
     return "\n".join(lines)
