@@ -44,10 +44,10 @@ def order_body(reference: str, *, url: str = "https://files.example/card.pdf", i
     ).encode()  # fmt: skip
 
 
-def send_orders(count: int, *, port: int, prefix: str) -> list[Sent]:
-    """`count` orders shared among the CLIENTS, who all send at the same time."""
-    with ProcessPoolExecutor(CLIENTS, mp_context=get_context("spawn")) as clients:
-        shares = [clients.submit(_send, count // CLIENTS, port, f"{prefix}-{number}") for number in range(CLIENTS)]
+def send_orders(count: int, *, port: int, prefix: str, clients: int = CLIENTS) -> list[Sent]:
+    """`count` orders shared among so many clients, who all send at the same time."""
+    with ProcessPoolExecutor(clients, mp_context=get_context("spawn")) as pool:
+        shares = [pool.submit(_send, count // clients, port, f"{prefix}-{number}") for number in range(clients)]
         return [sent for share in shares for sent in share.result()]
 
 

@@ -34,8 +34,10 @@ def submit(count: int) -> Cost:
     """The real thing: web server and broker as `manage.py up` runs them, and clients of this machine."""
     with running("broker", "web") as programs:
         send_orders(WARM, port=settings.PORT, prefix="warm")
-        before = processor_seconds(programs["web"])
+        web = programs["web"].process
+        assert web is not None
+        before = processor_seconds(web.pid)
         sent = send_orders(count, port=settings.PORT, prefix="sent")
-        spent = processor_seconds(programs["web"]) - before
+        spent = processor_seconds(web.pid) - before
     errors = sum(each.status != 201 for each in sent)
     return Cost([each.milliseconds for each in sent], rate(sent), spent * 1000 / count, errors)

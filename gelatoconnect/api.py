@@ -98,5 +98,10 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     return Response(body, status=status, headers=headers, content_type="application/problem+json")
 
 
+def short_paths(endpoints: list[Any]) -> list[Any]:
+    """For the schema: the short path of each view; the other form is the same view."""
+    return [endpoint for endpoint in endpoints if "{prefix}" not in endpoint[0]]
+
+
 CODES = {401: "AUTH_KEY_INVALID", 403: "AUTH_FORBIDDEN", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED",
          406: "NOT_ACCEPTABLE", 415: "MEDIA_TYPE_UNSUPPORTED", 429: "RATE_LIMITED"}  # fmt: skip

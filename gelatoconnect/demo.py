@@ -146,7 +146,7 @@ WALKS = {
     "returned": 1,
     "canceled": 2,
 }
-BUSY = "/later.pdf"  # answered 503
+DAYS = timedelta(days=14)
 WAY = ("start", "finish", "package", "ship", "travel", "arrive")
 FAULTS = ["low-resolution.pdf", "no-bleed.pdf", "wrong-size.pdf", "font-missing.pdf", "password.pdf", "truncated.pdf",
           "web-page.pdf", "not-there.pdf"]  # fmt: skip
@@ -155,7 +155,7 @@ FAULTS = ["low-resolution.pdf", "no-bleed.pdf", "wrong-size.pdf", "font-missing.
 class Demo:
     def __init__(self) -> None:
         self.random = random.Random(7)  # noqa: S311
-        self.now = timezone.now() - timedelta(days=14)
+        self.now = timezone.now()
         self.number = 1000
         self.base = ""
         self.contents: dict[str, bytes] = {}
@@ -169,11 +169,12 @@ class Demo:
         self.contents = {f"/{name}": make() for name, make in FILES.items()}
         self._keep_specimens()
         with served(self.contents) as address, demo_clock(self):
-            self.base = address
+            self.base, started = address, REAL_NOW() - DAYS
             Trigger.objects.filter(channel="webhook").update(address=f"{address}/hooks/orders", active=True)
             say("orders, through the real doors …")
-            for walk in self._walks():
-                self._step(hours=self.random.uniform(2, 9))
+            walks = self._walks()
+            for place, walk in enumerate(walks):
+                self.now = started + DAYS * place / len(walks) + timedelta(minutes=self.random.uniform(0, 120))
                 walk()
             sweep(seconds=60)
         # Its receiver ran only for the demo.
@@ -356,10 +357,12 @@ class Demo:
 
     def _waiting(self) -> None:
         """Received, and waiting for a file server that is away."""
-        self.submit("demo", file=BUSY[1:])
+        url = "https://files.example.invalid/card.pdf"  # a name that nobody has (RFC 6761)
+        items = [{"itemReferenceId": "1", "productUid": "card-a6", "quantity": 1, "files": [{"url": url}]}]
+        self.submit("demo", items=items)
 
     def _step(self, *, hours: float) -> None:
-        self.now = min(self.now + timedelta(hours=hours * 0.8), timezone.localtime(REAL_NOW()) - timedelta(minutes=5))
+        self.now = min(self.now + timedelta(hours=hours), REAL_NOW() - timedelta(minutes=5))
 
 
 REAL_NOW = timezone.now
@@ -389,7 +392,7 @@ def served(files: dict[str, bytes]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             content = files.get(self.path)
-            self.answer(503 if self.path == BUSY else 404 if content is None else 200, content or b"")
+            self.answer(404 if content is None else 200, content or b"")
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))

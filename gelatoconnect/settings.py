@@ -196,7 +196,9 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "GelatoConnect",
-    "DESCRIPTION": "Submit, follow and steer print orders.",
+    "DESCRIPTION": "Submit, follow and steer print orders.\n\nEvery path also answers as clients of GelatoConnect know it: "
+    "`POST /api/{prefix}/{connector}/order` to submit, `/api/{prefix}/order/{connector}/{ref}…` for the rest.",
+    "PREPROCESSING_HOOKS": ["gelatoconnect.api.short_paths"],
     "VERSION": "1.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,

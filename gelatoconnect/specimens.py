@@ -171,7 +171,7 @@ def _raise_sun(canvas: Image.Image, scene: Scene, random: Random) -> None:
     x, y = random.uniform(0.25, 0.75) * width, random.uniform(0.2, 0.3) * height
     halo = ImageChops.invert(Image.radial_gradient("L")).point(lambda light: max(0, light - 75) * 7 // 10)
     for mask, radius in ((halo, 0.8), (_disc(480), 0.085)):
-        side = max(2, round(radius * width * 2))
+        side = max(2, round(radius * min(width, height) * 2))
         canvas.paste(_tone(scene.glow), (int(x - side / 2), int(y - side / 2)), mask.resize((side, side)))
 
 

@@ -139,7 +139,7 @@ class Supervisor:
     def run(self) -> None:
         """Look after the programs until SIGINT, SIGTERM or SIGHUP; then stop them. Runs in the main thread."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
                 signal.signal(number, self._ask_to_stop)
         try:
             while not self._asked:

@@ -20,7 +20,7 @@ from intake.filters import VIEWS, RequestFilter
 from intake.forms import MendForm
 from intake.models import OrderRequest
 from orders.pages import MAX_SELECTED, actor, asked, list_page, staff_only
-from orders.texts import SHOWN, pretty
+from orders.texts import SHOWN, pretty, serious
 
 COLUMNS = (("Reference", ""), ("Customer", ""), ("Connector", "wide"), ("Result", ""), ("Problem", ""), ("Order", "wide"),
            ("Time", "fit"))  # fmt: skip
@@ -34,7 +34,7 @@ def request_list(request: HttpRequest) -> HttpResponse:
     chosen = RequestFilter(asked(request), queryset=found)
     page = list_page(chosen, title="Requests", columns=COLUMNS, tabs=_tabs(chosen))
     for row in page.rows:
-        row.received_at = born(row.pk)
+        row.received_at, row.findings = born(row.pk), serious(row.problems)
     may = request.user.has_perm("intake.process_orderrequest")
     return render(
         request,
@@ -70,6 +70,7 @@ def request_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
             "title": found.reference or "No reference",
             "found": found,
             "received_at": born(found.pk),
+            "problems": sorted(found.problems, key=lambda problem: problem.get("severity") != "error"),
             "headers": sorted(found.headers.items()),
             "body": text_of(found.body),
             "mended_body": text_of(found.mended_body) if found.mended_body else "",

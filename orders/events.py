@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 # Standard Webhooks 1.0: at once, then after 5 s, 5 min, 30 min … 24 h; three days in all. Each ± 20 %.
 DELAYS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
-LEASE = 60.0  # seconds; renewed every third of it while the listener works
+LEASE = 30.0  # seconds; renewed every third of it while the listener works
 LONGEST = 900.0  # seconds after which a lease is no longer renewed
 
 Conclusion = Callable[[], None]

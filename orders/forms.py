@@ -1,5 +1,7 @@
 """Forms of the orders' pages. Those that amend an order say what they change in the words of `services.amend`."""
 
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -7,11 +9,17 @@ from django import forms
 from django.core.validators import RegexValidator
 from django.utils.html import escape
 
+from gelatoconnect.lib.problems import Problem
 from orders import drafts
 from orders.models import Address, Order, PrintFile, Product, ShipmentMethod
 
 # Lenient: hosts of the house's own network have no dots. Whether it may be reached is judged when it is.
 is_web_address = RegexValidator(r"^https?://\S+$", "This is no web address: it begins with https:// or http://.")
+
+ADDRESS_LABELS = {"address_line1": "Address line 1", "address_line2": "Address line 2", "post_code": "Postcode",
+                  "email": "E-mail", "federal_tax_id": "Federal tax id", "state_tax_id": "State tax id"}  # fmt: skip
+# What judges an address; the apps above add to it, as they do for events.
+ADDRESS_CHECKS: list[Callable[[drafts.Address], Iterable[Problem]]] = []
 
 
 class ReasonForm(forms.Form):
@@ -51,11 +59,20 @@ class NoteForm(AmendForm):
 
 
 class AddressForm(AmendForm):
-    """The recipient. Only the form of it: the checks judge it when the order is retried."""
+    """The recipient, judged at once by what the apps above know of addresses."""
 
     def prepare(self) -> None:
-        self.fields.update(forms.fields_for_model(Address, fields=Address.FIELDS))  # type: ignore[arg-type]
+        self.fields.update(forms.fields_for_model(Address, fields=Address.FIELDS, labels=ADDRESS_LABELS))  # type: ignore[arg-type]
         self.initial = self.order.address.as_dict() | self.initial
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        address = drafts.Address(**{name: said[name] for name in Address.FIELDS if name in said})
+        for problem in (found for check in ADDRESS_CHECKS for found in check(address)):
+            if problem.severity == "error":
+                name = re.sub("([A-Z])", r"_\1", problem.path.rpartition("/")[2]).lower()  # postCode → post_code
+                self.add_error(name if name in self.fields else None, f"{problem.message} {problem.hint}")
+        return said
 
     def changes(self) -> dict[str, Any]:
         return {"address": drafts.Address(**self.cleaned_data)}

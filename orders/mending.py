@@ -38,8 +38,7 @@ def mendings(order: Order, allowed: dict[str, Amendment]) -> list[Mending]:
     items = list(order.items.all())
     found: dict[tuple[str, str], Mending] = {}
     for problem in serious(order.problems):
-        name, places = _amendment(problem.get("path", ""))
-        where, target = _where(name, places, items)
+        name, where, target = _place(problem.get("path", ""), items)
         group = found.setdefault((name, target or where), Mending(where, target=target))
         group.problems.append(problem)
         if not group.fields and name in allowed:
@@ -49,23 +48,21 @@ def mendings(order: Order, allowed: dict[str, Amendment]) -> list[Mending]:
     return list(found.values())
 
 
-def _amendment(path: str) -> tuple[str, list[int]]:
-    for pattern, name in PLACES:
-        if match := pattern.match(path):
-            return name, [int(place) for place in match.groups()]
-    return "", []
+def _place(path: str, items: list[Item]) -> tuple[str, str, str]:
+    """The amendment that mends what stands at `path`, what people call the place, and the form's field for it.
 
-
-def _where(name: str, places: list[int], items: list[Item]) -> tuple[str, str]:
-    """What people call the place, and the form's field for it (empty: the whole form)."""
-    if name in ("address", "shipment"):
-        return {"address": "Recipient", "shipment": "Shipment method"}[name], ""
-    if not places or places[0] >= len(items):
-        return "Order", ""
-    item = items[places[0]]
-    label = f"Item {item.number}: {item.name}"
+    Both amendment and field are empty where there is none; only the field, where it is the whole form.
+    """
+    name, match = next(((name, match) for pattern, name in PLACES if (match := pattern.match(path))), ("", None))
+    if match and not match.groups():
+        return name, {"address": "Recipient", "shipment": "Shipment method"}[name], ""
+    place, *rest = (int(number) for number in match.groups()) if match else (len(items),)
+    if place >= len(items):
+        return "", "Order", ""
+    item, label = items[place], f"Item {items[place].number}: {items[place].name}"
+    if not rest:
+        return name, label, f"item-{item.pk}"
     files = list(item.files.all())
-    if name == "files" and places[1] < len(files):
-        file = files[places[1]]
-        return f"{label}, {file.type} file", f"file-{file.pk}"
-    return label, f"item-{item.pk}"
+    if rest[0] >= len(files):
+        return "", label, ""
+    return name, f"{label}, {files[rest[0]].type} file", f"file-{files[rest[0]].pk}"

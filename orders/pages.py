@@ -45,6 +45,14 @@ class BornFilter(filters.FilterSet):
     since = filters.DateFilter(method="born_since", label="From", widget=forms.DateInput(attrs={"type": "date"}))
     until = filters.DateFilter(method="born_until", label="To", widget=forms.DateInput(attrs={"type": "date"}))
 
+    @classmethod
+    def get_filters(cls) -> dict[str, filters.Filter]:
+        """Dates stand last in the bar."""
+        found = super().get_filters()
+        for name in ("since", "until"):
+            found.move_to_end(name)
+        return found
+
     def born_since(self, found: QuerySet, _name: str, day: date) -> QuerySet:
         return found.filter(id__gte=first_id(datetime.combine(day, time.min, tzinfo=UTC)))
 

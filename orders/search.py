@@ -6,7 +6,8 @@ looked up in the index: walking the newest orders finds a page of them sooner.
 """
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Concat
 
 from gelatoconnect.lib.ids import parse_id
 from orders.models import Order, SearchEntry
@@ -32,7 +33,21 @@ def find(orders: QuerySet[Order], text: str) -> QuerySet[Order]:
 
 def add_words(order: Order, words: str) -> None:
     """Let the order be found by further words, such as a tracking code."""
-    SearchEntry.objects.filter(order=order).update(text=F("text") + " " + words.lower())
+    SearchEntry.objects.filter(order=order).update(text=Concat("text", Value(f" {words.lower()}")))
+
+
+def rewrite(order: Order, *, before: str, after: str) -> None:
+    """Exchange what the order's own fields gave (see `words_of`); words added since stay."""
+    for entry in SearchEntry.objects.filter(order=order):
+        entry.text = after + entry.text.removeprefix(before)
+        entry.save()
+
+
+def words_of(order: Order) -> str:
+    """What an order is found by from its own fields, in lower case."""
+    address = order.address
+    words = [order.reference, address.name, address.company_name, address.email, str(order.pk)]
+    return " ".join(word for word in words if word).lower()
 
 
 def _entries_with(text: str) -> list[int]:

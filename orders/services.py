@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from gelatoconnect.lib.problems import Problem
-from orders import drafts
+from orders import drafts, search
 from orders.events import emit
 from orders.lifecycle import STEPS
 from orders.models import Address, Customer, Event, Item, Order, PrintFile, Product, SearchEntry
@@ -55,7 +55,7 @@ def place(draft: drafts.Draft, *, customer: Customer, products: Sequence[Product
             order.address.save(force_insert=True)
             order.save(force_insert=True)
             _insert_items(order, draft.items, products)
-            SearchEntry(order=order, text=search_text(order, order.address)).save(force_insert=True)
+            SearchEntry(order=order, text=search.words_of(order)).save(force_insert=True)
     except IntegrityError:
         _refuse_second(customer, draft.order_reference_id)
         raise
@@ -84,7 +84,7 @@ class Changes:
     """What `amend` can change, one method each. A method returns {what: [before, after]}, empty when nothing changed."""
 
     def address(self, order: Order, value: drafts.Address) -> dict[str, Any]:
-        said = {}
+        said, words = {}, search.words_of(order)
         for field in Address.FIELDS:
             before, after = getattr(order.address, field), getattr(value, field)
             if before != after:
@@ -92,7 +92,7 @@ class Changes:
                 setattr(order.address, field, after)
         order.country = order.address.country
         order.address.save()
-        SearchEntry.objects.filter(order=order).update(text=search_text(order, order.address))
+        search.rewrite(order, before=words, after=search.words_of(order))
         return said
 
     def shipment_method(self, order: Order, value: str) -> dict[str, Any]:
@@ -176,11 +176,6 @@ def tell(order: Order, kind: str, *, by: str, **data: Any) -> Event:
         return emit(fresh, kind, by=by, **data)
 
 
-def search_text(order: Order, address: Address) -> str:
-    words = [order.reference, address.name, address.company_name, address.email, str(order.pk)]
-    return " ".join(word for word in words if word).lower()
-
-
 def minor_units(amount: Decimal | None, currency: str) -> int | None:
     """12.90 EUR → 1290; 500 JPY → 500 (ISO 4217 decimals)."""
     if amount is None:
@@ -210,6 +205,7 @@ def _new_order(draft: drafts.Draft, *, customer: Customer, channel: str, connect
     retail = draft.retail_currency or draft.currency
     return Order(
         customer=customer, reference=draft.order_reference_id, address=address, channel=channel, connector=connector,
+        status_since=timezone.now(),
         unique_reference=draft.order_reference_id if once else None, order_type=draft.order_type,
         country=address.country, currency=draft.currency, retail_currency=draft.retail_currency,
         retail_shipping_price=minor_units(draft.retail_shipping_price_incl_vat, retail),

@@ -68,5 +68,5 @@ class CarrierAccountAdmin(admin.ModelAdmin):
     list_display = ("name", "carrier", "active")
     fieldsets = [
         (None, {"fields": ["name", "carrier", "active"]}),
-        *((f"{CARRIERS[name].label}: what it asks for", {"fields": list(fields)}) for name, fields in CONFIGS.items()),
+        *[(f"{CARRIERS[name].label}: what it asks for", {"fields": list(fields)}) for name, fields in CONFIGS.items()],  # type: ignore[list-item]
     ]

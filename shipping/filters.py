@@ -23,7 +23,7 @@ class PackageFilter(filters.FilterSet):
     view = filters.ChoiceFilter(
         method="in_view", choices=[(name, label) for name, (label, _) in VIEWS.items()], label="View"
     )
-    status = filters.MultipleChoiceFilter(choices=[(status.value, status.label) for status in WAY], label="Status")
+    status = filters.MultipleChoiceFilter(choices=[(status, Status(status).label) for status in WAY], label="Status")
     customer = filters.ModelMultipleChoiceFilter("order__customer__reference", queryset=Customer.objects.all(),
                                                  to_field_name="reference", label="Customer")  # fmt: skip
     account = filters.ModelChoiceFilter(queryset=CarrierAccount.objects.all(), label="Carrier")

@@ -11,7 +11,7 @@ from orders.models import Item
 from shipping.models import Package
 from shipping.tracking import SEEN, find_package
 
-SEEN_CHOICES = [(status.value, Status(status).label) for status in SEEN]
+SEEN_CHOICES = [(status, Status(status).label) for status in SEEN]
 
 
 class PackingForm(forms.Form):

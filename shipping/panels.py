@@ -63,4 +63,4 @@ def _words(order: Order, package: Package, user: Any) -> list[tuple[str, str]]:
     on_its_way = any(path(order.status, status) for status in SEEN)
     if not on_its_way or not user.has_perm("orders.ship_order"):
         return []
-    return [(status.value, Status(status).label) for status in WAY[WAY.index(package.status) + 1 :]]
+    return [(status, Status(status).label) for status in WAY[WAY.index(package.status) + 1 :]]

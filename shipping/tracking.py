@@ -20,7 +20,7 @@ from orders.services import changing, move
 from shipping.models import Package, Scan
 
 # How far a package has come; a scan that says less than is known changes nothing.
-WAY = [Status.PACKAGED, Status.SHIPPED, Status.IN_TRANSIT, Status.DELIVERED, Status.RETURNED]
+WAY: list[str] = [Status.PACKAGED, Status.SHIPPED, Status.IN_TRANSIT, Status.DELIVERED, Status.RETURNED]
 SEEN = WAY[1:]  # what a scan can say
 VERBS = ("ship", "travel", "arrive", "come_back")  # the part of the lifecycle on which orders follow their packages
 
@@ -82,9 +82,10 @@ def path(source: str, target: str) -> tuple[str, ...]:
     while queue and target not in ways:
         here = queue.pop(0)
         for arrow in arrows():
-            if arrow.name in VERBS and arrow.source == here and arrow.target not in ways:
-                ways[arrow.target] = (*ways[here], arrow.name)
-                queue.append(arrow.target)
+            there = str(arrow.target)
+            if arrow.name in VERBS and arrow.source == here and there not in ways:
+                ways[there] = (*ways[here], arrow.name)
+                queue.append(there)
     return ways.get(target, ())
 
 

@@ -127,20 +127,20 @@ def unpack(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @staff_only("orders.view_order")
 @require_GET
-def label(request: HttpRequest, pk: UUID) -> HttpResponse:
+def label(request: HttpRequest, pk: UUID) -> FileResponse:
     package = get_object_or_404(Package.objects.live().select_related("order"), pk=pk)
     return _pdf([package], name=f"label-{package.order.reference}-{package.number}")
 
 
 @staff_only("orders.view_order")
 @require_GET
-def labels(request: HttpRequest, pk: UUID) -> HttpResponse:
+def labels(request: HttpRequest, pk: UUID) -> FileResponse:
     """Every label of the order in one file, to be printed at once."""
     order = get_object_or_404(Order, pk=pk)
     return _pdf(Package.objects.live().filter(order=order).exclude(label=""), name=f"labels-{order.reference}")
 
 
-def _pdf(packages: Iterable[Package], *, name: str) -> HttpResponse:
+def _pdf(packages: Iterable[Package], *, name: str) -> FileResponse:
     paths = [storage.path_of(package.label) for package in packages if package.label]
     if not paths or not all(path.exists() for path in paths):
         raise Http404

@@ -1,5 +1,7 @@
 """Specimens are what they say: read again by other libraries than those that made them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -11,8 +13,10 @@ from PIL import Image, ImageCms, ImageStat
 from gelatoconnect import specimens
 
 
-def opened(**made: Any) -> pikepdf.Pdf:
-    return pikepdf.open(BytesIO(specimens.pdf(**made)))
+@contextmanager
+def first_page(**made: Any) -> Iterator[Any]:
+    with pikepdf.open(BytesIO(specimens.pdf(**made))) as document:
+        yield document.pages[0]
 
 
 def in_mm(box: Any) -> list[float]:
@@ -25,30 +29,25 @@ def fonts_of(page: Any) -> dict[str, bool]:
     return {str(font.BaseFont)[1:]: "/FontDescriptor" in font and "/FontFile2" in font.FontDescriptor for font in fonts}
 
 
-def ppi_of(page: Any) -> list[int]:
-    """Of each image on the page, which is as wide as the page."""
-    inches = float(page.mediabox[2]) / 72
-    return [round(image.Width / inches) for image in page.images.values()]
+def images_of(page: Any) -> list[Any]:
+    return [each for each in page.Resources.XObject.values() if each.Subtype == "/Image"]
 
 
 def test_a_good_file_has_its_boxes_where_they_belong() -> None:
-    page = opened(trim=(105, 148), bleed=3).pages[0]
-    assert (in_mm(page.MediaBox), in_mm(page.BleedBox), in_mm(page.TrimBox)) == (
-        [0, 0, 111, 154], [0, 0, 111, 154], [3, 3, 108, 151],
-    )  # fmt: skip
+    with first_page(trim=(105, 148), bleed=3) as page:
+        assert in_mm(page.MediaBox) == in_mm(page.BleedBox) == [0, 0, 111, 154]
+        assert in_mm(page.TrimBox) == [3, 3, 108, 151]
 
 
 def test_without_boxes_only_the_size_of_the_sheet_is_said() -> None:
-    page = opened(boxes=False).pages[0]
-    assert ([key for key in page.obj.keys() if key.endswith("Box")], in_mm(page.MediaBox)) == (
-        ["/MediaBox"],
-        [0, 0, 111, 154],
-    )
+    with first_page(boxes=False) as page:
+        assert [key for key in page.obj if key.endswith("Box")] == ["/MediaBox"]
+        assert in_mm(page.MediaBox) == [0, 0, 111, 154]
 
 
 def test_without_bleed_the_sheet_is_the_trimmed_page() -> None:
-    page = opened(bleed=0).pages[0]
-    assert in_mm(page.MediaBox) == in_mm(page.TrimBox) == [0, 0, 105, 148]
+    with first_page(bleed=0) as page:
+        assert in_mm(page.MediaBox) == in_mm(page.TrimBox) == [0, 0, 105, 148]
 
 
 def test_the_design_is_painted_to_every_edge_of_the_bleed() -> None:
@@ -60,17 +59,19 @@ def test_the_design_is_painted_to_every_edge_of_the_bleed() -> None:
 
 
 def test_its_fonts_are_embedded_unless_asked_otherwise() -> None:
-    assert sorted(name.split("+")[1] for name, inside in fonts_of(opened().pages[0]).items() if inside) == [
-        "NotoSans-Bold", "NotoSans-Regular",
-    ]  # fmt: skip
-    assert fonts_of(opened(embed_fonts=False).pages[0]) == {"Helvetica-Bold": False, "Helvetica": False}
+    with first_page() as page:
+        fonts = {name.split("+")[1]: embedded for name, embedded in fonts_of(page).items()}
+        assert fonts == {"NotoSans-Bold": True, "NotoSans-Regular": True}
+    with first_page(embed_fonts=False) as page:
+        assert fonts_of(page) == {"Helvetica-Bold": False, "Helvetica": False}
 
 
 @pytest.mark.parametrize("ppi", [72, 150, 300])
 def test_its_picture_has_the_resolution_that_was_asked_for(ppi: int) -> None:
-    page = opened(ppi=ppi).pages[0]
-    assert ppi_of(page) == [ppi]
-    assert [str(image.ColorSpace) for image in page.images.values()] == ["/DeviceCMYK"]
+    with first_page(ppi=ppi) as page:
+        inches = float(page.MediaBox[2]) / 72
+        seen = [(round(image.Width / inches), str(image.ColorSpace)) for image in images_of(page)]
+    assert seen == [(ppi, "/DeviceCMYK")]
 
 
 def test_its_text_can_be_read() -> None:

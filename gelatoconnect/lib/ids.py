@@ -14,7 +14,7 @@ def new_id() -> UUID:
 
 def first_id(at: datetime) -> UUID:
     """The smallest id that can be born at or after `at`: turns a date filter into a range of ids."""
-    return UUID(int=(int(at.timestamp() * 1000) << 80) | (0x7 << 76) | (0x2 << 62))
+    return UUID(int=(max(0, int(at.timestamp() * 1000)) << 80) | (0x7 << 76) | (0x2 << 62))
 
 
 def parse_id(text: object) -> UUID | None:

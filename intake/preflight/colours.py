@@ -86,9 +86,10 @@ class Colour:
         if len(values) != self.space.components or not values or self.space.indexed:
             self.white, self.inks = False, ()
         elif label in ("cmyk", "icc-cmyk", "separation", "devicen"):
-            self.inks, self.white = tuple(values), not any(values)
+            self.inks = tuple(min(1.0, max(0.0, value)) for value in values)
+            self.white = not any(self.inks)
         elif label in ("gray", "icc-gray", "cal-gray"):
-            self.inks, self.white = (1 - values[0],), values[0] >= 1
+            self.inks, self.white = (1 - min(1.0, max(0.0, values[0])),), values[0] >= 1
         else:
             self.inks, self.white = (), label != "lab" and min(values) >= 1
 

@@ -1,66 +1,43 @@
 """The walk through content streams: what is painted where, with which state (ISO 32000-1, 8 and 9)."""
 
-from collections.abc import Callable, Sequence
-from math import hypot, isfinite
+from collections.abc import Callable
+from math import hypot
 from typing import Any
 
 import pikepdf
 
-from intake.preflight.colours import CMYK, GRAY, RGB, Colour, Space, space_of
-from intake.preflight.facts import Box, Font, Image
+from intake.preflight.colours import Colour, Space, space_of
+from intake.preflight.facts import Box, Image
 from intake.preflight.geometry import IDENTITY, UNIT, Matrix, bounds, corners, scale_of, sides_of, times
 from intake.preflight.ink import HeavyFill, HeavyImage
-from intake.preflight.limits import DEPTH, Budget
+from intake.preflight.limits import DEPTH, Broken, Budget
 from intake.preflight.paths import outline_of, thinnest_box
-from intake.preflight.resources import Picture, Resources, Shelf
+from intake.preflight.resources import Picture, Resources, Shelf, inline_picture
 from intake.preflight.sheet import HEAVY, Sheet
-from intake.preflight.tokens import SHOWN, number
+from intake.preflight.state import Graphics, numbers_of
+from intake.preflight.tokens import SHOWN
 
-INVISIBLE = (3, 7)
-BLACK = Colour(GRAY, (0.0,))
-
-
-class State:
-    """The part of the graphics state that matters here."""
-
-    __slots__ = ("ctm", "fill", "font", "over_fill", "over_stroke", "render", "size", "stroke", "width")
-
-    def __init__(self, ctm: Matrix) -> None:
-        self.ctm, self.width = ctm, 1.0
-        self.fill = self.stroke = BLACK
-        self.font: Font | None = None
-        self.size, self.render = 0.0, 0
-        self.over_fill = self.over_stroke = False
-
-    def copy(self) -> "State":
-        twin = State.__new__(State)
-        twin.ctm, twin.width, twin.fill, twin.stroke = self.ctm, self.width, self.fill, self.stroke
-        twin.font, twin.size, twin.render = self.font, self.size, self.render
-        twin.over_fill, twin.over_stroke = self.over_fill, self.over_stroke
-        return twin
+INVISIBLE = (3, 7)  # text rendering modes
+PATTERN = Space("pattern", 0)
+FINEST = 1e6
+"""ppi beyond which nothing is said: an image squeezed to nothing."""
 
 
-class Walker:
+class Walker(Graphics):
     """Walks one page, its forms, patterns, masks and annotations; fills a Sheet and a list of placed images."""
 
     def __init__(self, shelf: Shelf, budget: Budget, *, page: int, ctm: Matrix, images: list[Image]) -> None:
-        self.shelf, self.budget, self.page, self.images = shelf, budget, page, images
-        self.sheet = Sheet()
-        self.state = State(ctm)
-        self.stack: list[State] = []
+        super().__init__(ctm, Resources({}, shelf), page=page)
+        self.shelf, self.budget, self.images, self.sheet = shelf, budget, images, Sheet()
         self.base = ctm  # of the content stream being walked; patterns hang on it
-        self.resources = Resources({}, shelf)
-        self.text: Matrix = IDENTITY
-        self.line: Matrix = IDENTITY
-        self.leading = 0.0
         self.marked: list[bool] = []  # for each open marked content: is it a hidden layer
-        self.hidden = 0
-        self.masking = 0
-        self.running: list[tuple[int, int]] = []
+        self.hidden = self.masking = 0  # how many hidden layers and soft masks we are in
+        self.running: list[tuple[int, int]] = []  # forms that we are in
         self.patterns: set[tuple[Any, Matrix]] = set()
         self.done = 0  # painting operators so far, visible or not
 
     def run(self, tokens: list[bytes], resources: Resources) -> None:
+        """Walk a content stream. Raises LimitHit, and Broken where it names things that make no sense."""
         self.budget.spend("content tokens", len(tokens))
         outer, self.resources = self.resources, resources
         resources.all_fonts(page=self.page)
@@ -71,26 +48,16 @@ class Walker:
                     operator(self, tokens[start:place])
                 except (ValueError, IndexError):  # too few operands, or not numbers: readers skip the operator
                     pass
+                except (TypeError, KeyError, AttributeError, OverflowError, pikepdf.PdfError) as error:
+                    raise Broken(f"what {token.decode('latin-1')} uses is malformed") from error
                 start = place + 1
         self.resources = outer
 
+    @property
+    def unseen(self) -> bool:
+        return bool(self.hidden or self.masking)
+
     # --- graphics state ---------------------------------------------------------------------------
-    def save(self, operands: list[bytes]) -> None:
-        self.stack.append(self.state)
-        self.state = self.state.copy()
-
-    def restore(self, operands: list[bytes]) -> None:
-        if self.stack:
-            self.state = self.stack.pop()
-
-    def concatenate(self, operands: list[bytes]) -> None:
-        moved = times(_numbers(operands, 6), self.state.ctm)
-        if isfinite(sum(moved)):
-            self.state.ctm = moved
-
-    def line_width(self, operands: list[bytes]) -> None:
-        self.state.width = abs(_numbers(operands, 1)[0])
-
     def set_many(self, operands: list[bytes]) -> None:
         """gs: the entries of an ExtGState that matter for print."""
         wanted = self.resources.find("/ExtGState", operands[-1])
@@ -113,34 +80,12 @@ class Walker:
             sheet.transparency = True
             if isinstance(mask.get("/G"), pikepdf.Stream):
                 self.masking += 1
-                self.draw_form(mask["/G"])
-                self.masking -= 1
+                try:
+                    self.draw_form(mask["/G"])
+                finally:
+                    self.masking -= 1
 
     # --- colour -----------------------------------------------------------------------------------
-    def fill_gray(self, operands: list[bytes]) -> None:
-        self.state.fill = Colour(self.resources.device(GRAY), _numbers(operands, 1))
-
-    def fill_rgb(self, operands: list[bytes]) -> None:
-        self.state.fill = Colour(self.resources.device(RGB), _numbers(operands, 3))
-
-    def fill_cmyk(self, operands: list[bytes]) -> None:
-        self.state.fill = Colour(self.resources.device(CMYK), _numbers(operands, 4))
-
-    def stroke_gray(self, operands: list[bytes]) -> None:
-        self.state.stroke = Colour(self.resources.device(GRAY), _numbers(operands, 1))
-
-    def stroke_rgb(self, operands: list[bytes]) -> None:
-        self.state.stroke = Colour(self.resources.device(RGB), _numbers(operands, 3))
-
-    def stroke_cmyk(self, operands: list[bytes]) -> None:
-        self.state.stroke = Colour(self.resources.device(CMYK), _numbers(operands, 4))
-
-    def fill_space(self, operands: list[bytes]) -> None:
-        self.state.fill = _initial(self.resources.space(operands[-1]))
-
-    def stroke_space(self, operands: list[bytes]) -> None:
-        self.state.stroke = _initial(self.resources.space(operands[-1]))
-
     def fill_colour(self, operands: list[bytes]) -> None:
         self.state.fill = self._colour(self.state.fill.space, operands)
 
@@ -150,18 +95,18 @@ class Walker:
     def _colour(self, space: Space, operands: list[bytes]) -> Colour:
         if operands and operands[-1].startswith(b"/"):
             return self._pattern_colour(operands[-1])
-        return Colour(space, _numbers(operands, space.components))
+        return Colour(space, numbers_of(operands, space.components))
 
     def _pattern_colour(self, name: bytes) -> Colour:
         pattern = self.resources.find("/Pattern", name)
         if not isinstance(pattern, pikepdf.Dictionary | pikepdf.Stream):
-            return Colour(Space("pattern", 0))
+            return Colour(PATTERN)
         if isinstance(pattern, pikepdf.Stream):
             key = (pattern.objgen, self.base)
             if key not in self.patterns:
                 self.patterns.add(key)
                 self.draw_form(pattern, onto=self.base)
-            return Colour(Space("pattern", 0))
+            return Colour(PATTERN)
         shading = pattern.get("/Shading")
         found = shading.get("/ColorSpace") if isinstance(shading, pikepdf.Dictionary | pikepdf.Stream) else None
         return Colour(space_of(found))
@@ -172,7 +117,7 @@ class Walker:
 
     def fill_path(self, path: list[bytes]) -> None:
         self.done += 1
-        if self.hidden or self.masking or not path:
+        if self.unseen or not path:
             return
         state, sheet = self.state, self.sheet
         colour = state.fill
@@ -188,7 +133,7 @@ class Walker:
 
     def stroke_path(self, path: list[bytes]) -> None:
         self.done += 1
-        if self.hidden or self.masking or not path:
+        if self.unseen or not path:
             return
         state, sheet = self.state, self.sheet
         where = self._box_of(path)
@@ -205,7 +150,7 @@ class Walker:
     def shade(self, operands: list[bytes]) -> None:
         self.done += 1
         shading = self.resources.find("/Shading", operands[-1])
-        if self.hidden or self.masking or not isinstance(shading, pikepdf.Dictionary | pikepdf.Stream):
+        if self.unseen or not isinstance(shading, pikepdf.Dictionary | pikepdf.Stream):
             return
         ctm = self.state.ctm
         self.sheet.paint(Colour(space_of(shading.get("/ColorSpace"))), lambda: bounds(UNIT, ctm))
@@ -215,36 +160,6 @@ class Walker:
         return lambda: bounds(outline_of(path), ctm)
 
     # --- text -----------------------------------------------------------------------------------------
-    def begin_text(self, operands: list[bytes]) -> None:
-        self.text = self.line = IDENTITY
-
-    def set_font(self, operands: list[bytes]) -> None:
-        self.state.font = self.resources.font(operands[-2], page=self.page)
-        self.state.size = number(operands[-1])
-
-    def set_render(self, operands: list[bytes]) -> None:
-        self.state.render = int(number(operands[-1]))
-
-    def set_leading(self, operands: list[bytes]) -> None:
-        self.leading = _numbers(operands, 1)[0]
-
-    def set_matrix(self, operands: list[bytes]) -> None:
-        a, b, c, d, e, f = _numbers(operands, 6)
-        self.text = self.line = (a, b, c, d, e, f)
-
-    def move(self, operands: list[bytes]) -> None:
-        x, y = _numbers(operands, 2)
-        a, b, c, d, e, f = self.line
-        self.text = self.line = (a, b, c, d, x * a + y * c + e, x * b + y * d + f)
-
-    def move_and_lead(self, operands: list[bytes]) -> None:
-        self.leading = -_numbers(operands, 2)[1]
-        self.move(operands)
-
-    def next_line(self, operands: list[bytes]) -> None:
-        a, b, c, d, e, f = self.line
-        self.text = self.line = (a, b, c, d, e - self.leading * c, f - self.leading * d)
-
     def show_on_next_line(self, operands: list[bytes]) -> None:
         self.next_line(operands)
         self.show(operands)
@@ -289,11 +204,13 @@ class Walker:
             return
         off = "/OC" in found and self.shelf.is_hidden(found["/OC"])
         self.hidden += off
-        if found.get("/Subtype") == "/Image":
-            self.place(self.resources.picture(found))
-        elif found.get("/Subtype") == "/Form":
-            self.draw_form(found)
-        self.hidden -= off
+        try:
+            if found.get("/Subtype") == "/Image":
+                self.place(self.resources.picture(found))
+            elif found.get("/Subtype") == "/Form":
+                self.draw_form(found)
+        finally:
+            self.hidden -= off
 
     def place(self, picture: Picture) -> None:
         self.done += 1
@@ -307,19 +224,14 @@ class Walker:
             "page": self.page, "kind": "soft_mask" if self.masking else picture.kind,
             "width": picture.width, "height": picture.height, "bits": picture.bits,
             "colour": space.label, "indexed": space.indexed, "alpha": picture.alpha,
-            "ppi": [round(72 * picture.width / across, 4), round(72 * picture.height / up, 4)],
+            "ppi": [round(min(FINEST, 72 * picture.width / across), 4), round(min(FINEST, 72 * picture.height / up), 4)],
             "box": box, "hidden": bool(self.hidden),
         })  # fmt: skip
-        if self.hidden or self.masking:
+        if self.unseen:
             return
         self.sheet.transparency |= picture.alpha
         self.sheet.marks += 1
-        if (
-            picture.source is not None
-            and space.label in ("cmyk", "icc-cmyk")
-            and picture.bits == 8
-            and not space.indexed
-        ):
+        if picture.source is not None and picture.is_plain_cmyk:
             self.sheet.weigh(HeavyImage(picture.source, picture.width, picture.height, ctm))
         if picture.kind == "stencil":
             self.sheet.paint(self.state.fill, lambda: box)
@@ -327,24 +239,7 @@ class Walker:
             self.sheet.names.setdefault(name, box)
 
     def place_inline(self, operands: list[bytes]) -> None:
-        """ID: what came since BI are the keys of an inline image."""
-        keys = operands[operands.index(b"BI") + 1 :]
-        said = {key: keys[at + 1] for at, key in enumerate(keys[:-1]) if key.startswith(b"/")}
-        width, height = (int(number(said.get(short, said.get(long, b"0")))) for short, long in _SIZES)
-        if said.get(b"/IM", said.get(b"/ImageMask")) == b"true":
-            self.place(Picture("stencil", width, height, 1, GRAY))
-            return
-        bits = int(number(said.get(b"/BPC", said.get(b"/BitsPerComponent", b"8"))))
-        self.place(Picture("image", width, height, bits, self._inline_space(keys)))
-
-    def _inline_space(self, keys: list[bytes]) -> Space:
-        at = next((place for place, key in enumerate(keys) if key in (b"/CS", b"/ColorSpace")), None)
-        if at is None:
-            return Space("unknown", 0)
-        if keys[at + 1] != b"[":
-            return self.resources.space(keys[at + 1])
-        base = self.resources.space(keys[at + 3])
-        return Space(base.label, 1, base.names, indexed=True)
+        self.place(inline_picture(operands, self.resources))
 
     def draw_form(self, form: Any, *, onto: Matrix | None = None) -> None:
         """A form, tiling pattern or appearance: its own content, drawn with the state of now."""
@@ -355,17 +250,19 @@ class Walker:
         if key in self.shelf.barren:
             return
         self.budget.spend("drawn forms")
-        before, outer = self.done, (self.state, self.stack, self.base, self.text, self.line, self.marked, self.hidden)
-        self.state, self.stack, self.marked = self.state.copy(), [], []
-        self.state.ctm = self.base = times(_matrix(form), self.state.ctm if onto is None else onto)
+        matrix, tokens, own = _matrix(form), self.shelf.tokens(form), form.get("/Resources")
         group = form.get("/Group")
         if isinstance(group, pikepdf.Dictionary) and group.get("/S") == "/Transparency" and not self.masking:
             self.sheet.transparency = True
-        own = form.get("/Resources")
+        before, outer = self.done, (self.state, self.stack, self.base, self.text, self.line, self.marked, self.hidden)
+        self.state, self.stack, self.marked = self.state.copy(), [], []
+        self.state.ctm = self.base = times(matrix, self.state.ctm if onto is None else onto)
         self.running.append(key)
-        self.run(self.shelf.tokens(form), self.resources if own is None else self.shelf.resources_of(own))
-        self.running.pop()
-        self.state, self.stack, self.base, self.text, self.line, self.marked, self.hidden = outer
+        try:
+            self.run(tokens, self.resources if own is None else self.shelf.resources_of(own))
+        finally:
+            self.running.pop()
+            self.state, self.stack, self.base, self.text, self.line, self.marked, self.hidden = outer
         if self.done == before:
             self.shelf.barren.add(key)
 
@@ -378,20 +275,6 @@ class Walker:
     def end_marked(self, operands: list[bytes]) -> None:
         if self.marked:
             self.hidden -= self.marked.pop()
-
-
-def _numbers(operands: Sequence[bytes], count: int) -> list[float]:
-    """The last `count` operands. Raises ValueError when there are fewer."""
-    found = operands[-count:] if count else operands[:0]
-    if len(found) < count:
-        raise ValueError(count)
-    try:
-        numbers = list(map(float, found))
-    except ValueError:
-        numbers = list(map(number, found))
-    if not isfinite(sum(numbers)):
-        raise ValueError(found)
-    return numbers
 
 
 def _matrix(form: Any) -> Matrix:
@@ -408,16 +291,6 @@ def _blends(mode: Any) -> bool:
     return mode is not None and str(mode) not in ("/Normal", "/Compatible")
 
 
-def _initial(space: Space) -> Colour:
-    """The colour right after a space was chosen: black, or full tint (ISO 32000-1, 8.6.5.6 and after)."""
-    if space.label in ("separation", "devicen"):
-        return Colour(space, (1.0,) * space.components)
-    if space.label in ("cmyk", "icc-cmyk"):
-        return Colour(space, (0.0, 0.0, 0.0, 1.0))
-    return Colour(space, (0.0,) * space.components)
-
-
-_SIZES = ((b"/W", b"/Width"), (b"/H", b"/Height"))
 OPERATORS: dict[bytes, Callable[[Walker, list[bytes]], None]] = {
     b"q": Walker.save, b"Q": Walker.restore, b"cm": Walker.concatenate, b"w": Walker.line_width, b"gs": Walker.set_many,
     b"g": Walker.fill_gray, b"rg": Walker.fill_rgb, b"k": Walker.fill_cmyk, b"cs": Walker.fill_space,

@@ -6,6 +6,8 @@ from math import hypot, sqrt
 Matrix = tuple[float, float, float, float, float, float]
 
 IDENTITY: Matrix = (1, 0, 0, 1, 0, 0)
+FAR = 1e7
+"""pt."""
 
 
 def times(m: Sequence[float], n: Sequence[float]) -> Matrix:
@@ -38,7 +40,12 @@ def bounds(points: Iterable[tuple[float, float]], m: Matrix = IDENTITY) -> list[
     a, b, c, d, e, f = m
     moved = [(a * x + c * y + e, b * x + d * y + f) for x, y in points]
     xs, ys = [x for x, _ in moved], [y for _, y in moved]
-    return [round(min(xs), 2), round(min(ys), 2), round(max(xs), 2), round(max(ys), 2)]
+    return [_tidy(min(xs)), _tidy(min(ys)), _tidy(max(xs)), _tidy(max(ys))]
+
+
+def _tidy(value: float) -> float:
+    """Rounded, and within what a page can be: damaged files place things at infinity."""
+    return round(max(-FAR, min(FAR, value)), 2) + 0.0
 
 
 def corners(box: Sequence[float]) -> list[tuple[float, float]]:

@@ -1,6 +1,7 @@
 """Facts of a PDF: opens it, reads the pages' boxes and walks their content."""
 
 import re
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ def _without_path(said: object, path: Path) -> str:
 
 # --- pages ------------------------------------------------------------------------------------------
 def _read_page(page: Any, shelf: Shelf, budget: Budget, *, number: int, images: list[Image]) -> Page:
-    unit = _number(page.get("/UserUnit"), 1.0) or 1.0
+    unit = _number(page.get("/UserUnit"), 1.0)
+    unit = unit if 0 < unit < 1e5 else 1.0
     facts = _boxes_of(page, unit)
     group = page.get("/Group")
     if isinstance(group, pikepdf.Dictionary) and isinstance(group.get("/CS"), pikepdf.Name):
@@ -156,9 +158,10 @@ def _inherited(page: Any, key: str) -> Any:
 
 def _number(described: Any, default: float) -> float:
     try:
-        return float(described)
-    except (TypeError, ValueError):
+        found = float(described)
+    except (TypeError, ValueError, OverflowError):
         return default
+    return found if isfinite(found) else default
 
 
 # --- annotations ---------------------------------------------------------------------------------------

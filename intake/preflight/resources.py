@@ -9,7 +9,7 @@ from intake.preflight.colours import CMYK, GRAY, RGB, UNKNOWN, Space, space_of
 from intake.preflight.facts import Font
 from intake.preflight.fonts import describe_font
 from intake.preflight.limits import STREAM_BYTES, Broken, LimitHit
-from intake.preflight.tokens import name_of, tokens_of
+from intake.preflight.tokens import name_of, number, tokens_of
 
 Key = tuple[int, int]
 TOKENS_KEPT = 200_000  # of one stream; longer ones are read anew when they are drawn again
@@ -26,6 +26,10 @@ class Picture:
     space: Space
     alpha: bool = False
     source: Any = None
+
+    @property
+    def is_plain_cmyk(self) -> bool:
+        return self.space.label in ("cmyk", "icc-cmyk") and self.bits == 8 and not self.space.indexed
 
 
 @dataclass
@@ -158,3 +162,32 @@ class Resources:
             return Picture("stencil", width, height, 1, GRAY, alpha, stream)
         space = space_of(stream.get("/ColorSpace"), self._category("/ColorSpace") or None)
         return Picture("image", width, height, int(stream.get("/BitsPerComponent", 0)), space, alpha, stream)
+
+
+def inline_picture(operands: list[bytes], resources: Resources) -> Picture:
+    """The image that the keys between BI and ID describe, long or short (ISO 32000-1, 8.9.7)."""
+    keys = operands[operands.index(b"BI") + 1 :]
+    said = {_SHORT.get(key, key): keys[at + 1] for at, key in enumerate(keys[:-1]) if key.startswith(b"/")}
+    width, height = int(number(said.get(b"/W", b"0"))), int(number(said.get(b"/H", b"0")))
+    if said.get(b"/IM") == b"true":
+        return Picture("stencil", width, height, 1, GRAY)
+    return Picture("image", width, height, int(number(said.get(b"/BPC", b"8"))), _inline_space(keys, resources))
+
+
+def _inline_space(keys: list[bytes], resources: Resources) -> Space:
+    at = next((place for place, key in enumerate(keys) if _SHORT.get(key, key) == b"/CS"), None)
+    if at is None:
+        return UNKNOWN
+    if keys[at + 1] != b"[":
+        return resources.space(keys[at + 1])
+    base = resources.space(keys[at + 3])  # [ /Indexed base …
+    return Space(base.label, 1, base.names, indexed=True)
+
+
+_SHORT = {
+    b"/Width": b"/W",
+    b"/Height": b"/H",
+    b"/ImageMask": b"/IM",
+    b"/BitsPerComponent": b"/BPC",
+    b"/ColorSpace": b"/CS",
+}

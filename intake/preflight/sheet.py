@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isfinite
 
 from intake.preflight.colours import Colour
 from intake.preflight.facts import Box, Ink, Least, Page
@@ -40,7 +41,7 @@ class Sheet:
                 self.names[name] = where()
 
     def smallest(self, kind: str, size: float, where: Where, **more: str) -> None:
-        if kind not in self.least or size < self.least[kind]["size"]:
+        if isfinite(size) and (kind not in self.least or size < self.least[kind]["size"]):
             self.least[kind] = {"size": round(size, 4), "box": where(), **more}  # type: ignore[typeddict-item]
 
     def black_text(self, colour: Colour, where: Where) -> None:

@@ -115,19 +115,20 @@ class House:
     up: "subprocess.Popen[bytes]" = field(init=False)
 
     def open(self) -> None:
+        env = {
+            **os.environ, "DATA_DIR": str(self.folder), "DATABASE_URL": "", "REDIS_URL": "", "DEBUG": "", "HTTPS": "",
+            "FETCH_ALLOWED_HOSTS": self.site.host, "DESTINATIONS": "", "WORKERS": "2", "WEB_WORKERS": "2",
+            "API_RATE": "0", "LOG_LEVEL": "WARNING", "DJANGO_SETTINGS_MODULE": "gelatoconnect.settings",
+        }  # fmt: skip
+        prepare = f"from tests.flow import shop; shop.open_shop('http://{self.site.host}/hooks', {self.site.secret!r})"
+        subprocess.run([sys.executable, "manage.py", "shell", "-v0", "-c", prepare], cwd=ROOT, env=env, check=True)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             self.port = listener.getsockname()[1]
-        env = {
-            **os.environ, "DATA_DIR": str(self.folder), "DATABASE_URL": "", "REDIS_URL": "", "DEBUG": "", "HTTPS": "",
-            "BIND": "127.0.0.1", "PORT": str(self.port), "PUBLIC_URL": f"http://127.0.0.1:{self.port}",
-            "FETCH_ALLOWED_HOSTS": self.site.host, "DESTINATIONS": "", "WORKERS": "2", "WEB_WORKERS": "2",
-            "DJANGO_SETTINGS_MODULE": "gelatoconnect.settings", "LOG_LEVEL": "WARNING",
-        }  # fmt: skip
-        prepare = [sys.executable, "-m", "tests.flow.shop", f"http://{self.site.host}/hooks", self.site.secret]
-        subprocess.run(prepare, cwd=ROOT, env=env, check=True)
-        words = (self.folder / "up.log").open("wb")
-        self.up = subprocess.Popen([sys.executable, "manage.py", "up"], cwd=ROOT, env=env, stdout=words, stderr=words)
+        env |= {"BIND": "127.0.0.1", "PORT": str(self.port), "PUBLIC_URL": f"http://127.0.0.1:{self.port}"}
+        with (self.folder / "up.log").open("wb") as words:
+            up = [sys.executable, "manage.py", "up"]
+            self.up = subprocess.Popen(up, cwd=ROOT, env=env, stdout=words, stderr=words)
         until(self.answers, seconds=30)
 
     def close(self) -> None:

@@ -1,31 +1,23 @@
-"""Makes the shop of these tests in the database that the environment names; run before the house starts.
+"""The shop of these tests: one customer with a key, one product, two of the staff, a receiver of webhooks."""
 
-`python -m tests.flow.shop URL-OF-THE-RECEIVER SECRET-OF-ITS-TRIGGER`
-"""
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
 
-import sys
-
-import django
+from gelatoconnect.lib.secrets import hashed
+from intake.models import ApiKey, Connector
+from orders.models import Customer, Product, Trigger
+from shipping.models import CarrierAccount
 
 KEY = "acme:secret"
 PASSWORD = "ink-and-paper"
 STAFF = {"operator": "Print operator", "packer": "Packaging user"}
 
 
-def main(receiver: str, secret: str) -> None:
-    from django.contrib.auth.models import Group, User
-    from django.core.management import call_command
-
-    from gelatoconnect.lib.secrets import hashed
-    from intake.models import ApiKey, Connector
-    from orders.models import Customer, Product, Trigger
-    from shipping.models import CarrierAccount
-
+def open_shop(receiver: str, secret: str) -> None:
+    """Fill the empty database that the environment names."""
     call_command("migrate", verbosity=0)
     customer = Customer.objects.create(reference="acme", name="Acme Gifts")
-    Product.objects.create(
-        uid="card-a6", name="Card A6", trim_width=105, trim_height=148, bleed=3, weight=8, formats=["pdf"]
-    )
+    Product.objects.create(uid="card-a6", name="Card A6", trim_width=105, trim_height=148, weight=8, formats=["pdf"])
     key, _, word = KEY.partition(":")
     connector = Connector.objects.create(name="acme-shop", customer=customer)
     ApiKey.objects.create(connector=connector, key=key, secret_hash=hashed(word))
@@ -33,8 +25,3 @@ def main(receiver: str, secret: str) -> None:
     CarrierAccount.objects.create(name="Post office", carrier="manual")
     for name, role in STAFF.items():
         User.objects.create_user(name, password=PASSWORD).groups.add(Group.objects.get(name=role))
-
-
-if __name__ == "__main__":
-    django.setup()
-    main(*sys.argv[1:])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from orders import search
 from orders.drafts import Address, read
 from orders.events import emit
 from orders.models import Customer, Delivery, Event, Order, PrintFile, Product, SearchEntry
@@ -68,6 +69,14 @@ def test_amending_the_address_tells_before_and_after_and_keeps_the_search_true(o
     changes = Event.objects.get(kind="order.amended").data["changes"]
     assert changes == {"address.first_name": ["Ana", "Olga"], "address.city": ["Oslo", "Bergen"]}
     assert "olga" in SearchEntry.objects.get(order=order).text
+
+
+def test_words_added_to_the_search_stay_when_the_address_changes(order: Order) -> None:
+    search.add_words(order, "GC123")
+    amend(order, by="user:ada", address=Address(**{**order.address.as_dict(), "first_name": "Olga"}))
+    for text in ("gc123", "olga", "ACME-1"):
+        assert list(search.find(Order.objects.all(), text)) == [order]
+    assert list(search.find(Order.objects.all(), "ana ruiz")) == []
 
 
 def test_amending_with_what_is_there_already_writes_nothing(order: Order) -> None:

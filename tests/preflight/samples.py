@@ -113,19 +113,23 @@ def placed(*, ppi: float, turn: bytes = b"", **kind: object) -> bytes:
 
 def raster(kind: str, size: tuple[int, int], *, mode: str = "RGB", **how: object) -> bytes:
     out = BytesIO()
-    Image.new(mode, size, 128 if mode in ("L", "P") else 0 if mode == "1" else (120,) * len(mode)).save(
-        out, kind, **how
-    )
+    colour = {"1": 0, "I;16": 9000}.get(mode, 120 if len(mode) == 1 else (120,) * len(mode))
+    Image.new(mode, size, colour).save(out, kind, **how)
     return out.getvalue()
+
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description rdf:about="" xmlns:pdfxid="http://www.npes.org/pdfx/ns/id/">'
+    b"<pdfxid:GTS_PDFXVersion>%s</pdfxid:GTS_PDFXVersion></rdf:Description></rdf:RDF></x:xmpmeta>"
+)
 
 
 def claimed(version: str, *, intents: int = 1, **more: object) -> Change:
     """Says PDF/X in XMP and gives output intents."""
 
     def change(pdf: Pdf) -> None:
-        pdf.Root.Metadata = pdf.make_stream(
-            f"<x:xmpmeta><pdfxid:GTS_PDFXVersion>{version}</pdfxid:GTS_PDFXVersion></x:xmpmeta>".encode()
-        )
+        pdf.Root.Metadata = pdf.make_stream(XMP % version.encode())
         profile = pdf.make_stream(bytes(12) + b"prtrCMYKLab " + bytes(104), N=4)
         intent = Dictionary(
             Type=Name.OutputIntent,

@@ -114,7 +114,7 @@ def test_transparency_contradicts_an_early_pdfx_claim_only(look: Callable) -> No
     assert codes(look(card(content, change=change("PDF/X-4"))), info=True) == {
         "FONT_NOT_EMBEDDED_UNUSED": "info", "COLOR_TRANSPARENCY": "info"}  # fmt: skip
     assert codes(look(card(content, change=change("PDF/X-1a:2003")))) == {"PDFX_CLAIM_INVALID": "warning"}
-    assert codes(look(card(content)), replace(CARD, pdfx="PDF/X-1a")) == {
+    assert codes(look(card(content, change=change(""))), replace(CARD, pdfx="PDF/X-1a")) == {
         "PDFX_MISSING": "warning",
         "COLOR_TRANSPARENCY": "error",
     }

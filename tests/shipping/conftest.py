@@ -3,11 +3,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
+from orders.events import sweep
 from orders.models import Delivery, Event, Item, Order, Product
 from shipping.models import CarrierAccount, Package, PackageItem, Scan
 from shipping.packing import close
-from tests.factories import make_order, make_product
+from tests.factories import make_order, make_product, make_user
 
 
 @pytest.fixture
@@ -61,3 +64,24 @@ def unchanged() -> Callable[[], Any]:
         )
 
     return look
+
+
+def signed_in(role: str) -> Client:
+    client = Client()
+    client.force_login(make_user(role, username=role.split()[0].lower()))
+    return client
+
+
+@pytest.fixture
+def packer(db: None) -> Client:
+    return signed_in("Packaging user")
+
+
+@pytest.fixture
+def labeled(packaged: Order) -> Order:
+    sweep()
+    return Order.objects.get(pk=packaged.pk)
+
+
+def pack_url(order: Order) -> str:
+    return reverse("shipping:pack", args=[order.pk])

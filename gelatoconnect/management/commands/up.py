@@ -4,6 +4,7 @@ import fcntl
 import importlib.util
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -23,6 +24,7 @@ from gelatoconnect import welcome
 from gelatoconnect.supervisor import Program, Supervisor, say
 from orders.models import Customer
 
+MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 WEB_THREADS = 4  # requests that one web process works on at a time
 LONGEST_SOCKET_PATH = 100  # bytes; unix(7) allows 108 on Linux and 104 elsewhere
 
@@ -69,7 +71,13 @@ def prepare_database() -> None:
     call_command("migrate", interactive=False, verbosity=0)
     call_command("check", databases=["default"])
     if settings.DEBUG and not Customer.objects.exists():
-        call_command("seed")
+        make_demo()
+
+
+def make_demo() -> None:
+    """In a process of its own, with which everything ends that it needed."""
+    if subprocess.run([*MANAGE, "seed"]).returncode:  # noqa: S603
+        raise CommandError("The demo could not be made.")
 
 
 def greet(banner: str) -> None:
@@ -91,7 +99,7 @@ def programs() -> list[Program]:
         "DATA_DIR": str(settings.DATA_DIR),
         "REDIS_URL": url,
     }
-    clock = [sys.executable, str(settings.BASE_DIR / "manage.py"), "timetable"]
+    clock = [*MANAGE, "timetable"]
     if not url:
         say("up", "No broker: the workers look into the database every second.")
         alone = Program("timetable", [*clock, "--grace", "0"], env)
