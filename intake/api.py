@@ -112,6 +112,6 @@ class Shipment(OrderView):
 
 def address_problems(address: drafts.Address) -> Iterator[Problem]:
     """What the data checks say of a new address alone."""
-    draft = drafts.Draft.model_construct(shipping_address=address)
+    draft = drafts.Draft.model_construct(order_reference_id="", items=[], shipping_address=address)
     yield from data.address(draft)
     yield from data.contact(draft)

@@ -83,8 +83,9 @@ def emit(order: Order | None, kind: str, *, by: str, customer: Customer | None =
     now = timezone.now()
     if order is not None:
         order.sequence += 1
-    event = Event(order=order, customer=customer or (order and order.customer), kind=kind, by=by, at=now, source=source,
-                  target=target, seconds=seconds, sequence=order.sequence if order else 1, data=data)  # fmt: skip
+        customer = order.customer
+    event = Event(order=order, customer=customer, kind=kind, by=by, at=now, source=source, target=target,
+                  seconds=seconds, sequence=order.sequence if order else 1, data=data)  # fmt: skip
     event.save(force_insert=True)
     deliveries = [
         Delivery(event=event, order=order, listener=listener.name, target=str(each), due=now)
@@ -127,19 +128,23 @@ def deliver(pk: UUID) -> bool:
     if delivery is None:
         return False
     started, at = monotonic(), timezone.now()
-    delivery.report = {}  # type: ignore[attr-defined]  # the listener puts here what it sent and got
-    conclude, failure = None, None
+    conclude: Conclusion | None = None
+    failure: Exception | None = None
     try:
         with _lease_kept(delivery):
-            conclude = LISTENERS[delivery.listener].handle(delivery)
-    except KeyError:
-        failure = Permanent(f"Nothing listens by the name {delivery.listener!r} any more.")
+            conclude = _listener_of(delivery).handle(delivery)
     except Exception as error:
         if not isinstance(error, TryLater | Permanent):
             log.exception("Delivery %s to %s failed", pk, delivery.listener)
         failure = error
     _end(delivery, conclude, failure, at=at, milliseconds=int((monotonic() - started) * 1000))
     return True
+
+
+def _listener_of(delivery: Delivery) -> Listener:
+    if delivery.listener not in LISTENERS:
+        raise Permanent(f"Nothing listens by the name {delivery.listener!r} any more.")
+    return LISTENERS[delivery.listener]
 
 
 def is_last_attempt(delivery: Delivery) -> bool:
@@ -211,7 +216,7 @@ def _write(delivery: Delivery, failure: Exception | None, *, at: datetime, milli
     )
     if mine:
         Attempt.objects.create(delivery=delivery, at=at, milliseconds=milliseconds, succeeded=failure is None,
-                               message=str(failure or ""), report=delivery.report)  # type: ignore[attr-defined]  # fmt: skip
+                               message=str(failure or ""), report=delivery.report)  # fmt: skip
     return bool(mine)
 
 

@@ -308,6 +308,10 @@ class Delivery(Identified):
         DONE = "done", "Delivered"
         GIVEN_UP = "given_up", "Given up"
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.report: dict[str, Any] = {}  # where the listener puts what it sent and got; kept with the attempt
+
     event = models.ForeignKey(Event, models.CASCADE, related_name="deliveries")
     order = models.ForeignKey(Order, models.CASCADE, related_name="deliveries", null=True)
     listener = models.CharField(max_length=40)

@@ -89,7 +89,7 @@ def _mail(trigger: Trigger, delivery: Delivery) -> None:
     subject = " ".join(f"Order {event.order.reference}: {what}".split()) if event.order else what
     message = EmailMessage(subject, render_to_string("emails/event.txt", context), to=[trigger.address],
                            headers={"Message-ID": f"<{event.pk}.{trigger.pk}@gelatoconnect>"})  # fmt: skip
-    delivery.report = {"request": {"to": trigger.address, "subject": subject, "body": message.body}}  # type: ignore[attr-defined]
+    delivery.report = {"request": {"to": trigger.address, "subject": subject, "body": message.body}}
     try:
         message.send()
     except OSError as error:  # smtplib's errors are OSErrors

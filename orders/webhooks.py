@@ -16,7 +16,7 @@ def post(trigger: Trigger, delivery: Delivery, *, body: bytes) -> None:
     headers = {"Content-Type": "application/json"} | signed(
         str(delivery.event_id), int(time.time()), body, secret=trigger.secret
     )
-    report = delivery.report = {  # type: ignore[attr-defined]
+    report = delivery.report = {
         "request": {"method": "POST", "url": trigger.address, "headers": headers, "body": body.decode()}
     }
     try:

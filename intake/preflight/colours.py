@@ -37,12 +37,13 @@ UNKNOWN = Space("unknown", 0)
 GRAY, RGB, CMYK, PATTERN = Space("gray", 1), Space("rgb", 3), Space("cmyk", 4), Space("pattern", 0)
 
 
-def space_of(described: Any, named: Any = None, *, depth: int = 0) -> Space:
-    """The colour space of a name or array; `named` is the resources' /ColorSpace dictionary, for names and defaults."""
+def space_of(described: Any, named: dict[str, Any] | None = None, *, depth: int = 0) -> Space:
+    """The colour space of a name or array; `named`: what the resources call by name, defaults among them."""
+    named = named or {}
     if depth > DEEPEST:
         return UNKNOWN
     if isinstance(described, pikepdf.Name):
-        return _named_space(str(described), named, depth)
+        return named_space(str(described), named, depth)
     if not isinstance(described, pikepdf.Array) or not len(described):
         return UNKNOWN
     family = str(described[0])
@@ -59,15 +60,15 @@ def space_of(described: Any, named: Any = None, *, depth: int = 0) -> Space:
     if family == "/DeviceN":
         names = tuple(str(name)[1:] for name in described[1])  # type: ignore[union-attr]
         return Space("devicen", len(names), names)
-    return _named_space(family, None, depth)
+    return named_space(family, {}, depth)
 
 
-def _named_space(name: str, named: Any, depth: int) -> Space:
+def named_space(name: str, named: dict[str, Any], depth: int = 0) -> Space:
     if name in _DEVICE:
         label, components = _DEVICE[name]
-        default = named.get(_DEFAULTS[label]) if named is not None and label in _DEFAULTS else None
+        default = named.get(_DEFAULTS[label]) if label in _DEFAULTS else None
         return Space(label, components) if default is None else space_of(default, depth=depth + 1)
-    if named is not None and name in named:
+    if name in named:
         return space_of(named[name], named, depth=depth + 1)
     return UNKNOWN
 

@@ -48,7 +48,7 @@ class Walker(Graphics):
                     operator(self, tokens[start:place])
                 except (ValueError, IndexError):  # too few operands, or not numbers: readers skip the operator
                     pass
-                except (TypeError, KeyError, AttributeError, OverflowError, pikepdf.PdfError) as error:
+                except (TypeError, KeyError, AttributeError, OverflowError, pikepdf.PikepdfError) as error:
                     raise Broken(f"what {token.decode('latin-1')} uses is malformed") from error
                 start = place + 1
         self.resources = outer

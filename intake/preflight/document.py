@@ -61,7 +61,7 @@ def _pdfx_claim(pdf: pikepdf.Pdf) -> str:
         try:
             if claimed := _XMP_PDFX.search(metadata.read_bytes()):
                 return claimed[1].decode("utf-8", "replace").strip()
-        except pikepdf.PdfError:
+        except pikepdf.PikepdfError:
             pass
     info = _dictionary(pdf.trailer.get("/Info"))
     return _text(info.get("/GTS_PDFXConformance")) or _text(info.get("/GTS_PDFXVersion"))
@@ -78,7 +78,7 @@ def _intent(one: Any) -> Intent:
     if isinstance(profile, pikepdf.Stream):
         try:
             header = profile.read_bytes()[:24]
-        except pikepdf.PdfError:
+        except pikepdf.PikepdfError:
             pass
     return {
         "kind": str(one.get("/S", "/"))[1:],
@@ -97,10 +97,15 @@ def _layer_groups(root: Any) -> list[tuple[Any, bool]]:
     """The optional content groups with their state in the default configuration (ISO 32000-1, 8.11.4.3)."""
     properties = _dictionary(root.get("/OCProperties"))
     default = _dictionary(properties.get("/D"))
-    on, off = ({group.objgen for group in default.get(key, ())} for key in ("/ON", "/OFF"))
+    on, off = ({group.objgen for group in _groups(default.get(key))} for key in ("/ON", "/OFF"))
     base = str(default.get("/BaseState", "/ON")) != "/OFF"
-    groups = [group for group in properties.get("/OCGs", ()) if isinstance(group, pikepdf.Dictionary)]
-    return [(group, group.objgen in on or (base and group.objgen not in off)) for group in groups]
+    return [
+        (group, group.objgen in on or (base and group.objgen not in off)) for group in _groups(properties.get("/OCGs"))
+    ]
+
+
+def _groups(listed: Any) -> list[Any]:
+    return [one for one in listed if isinstance(one, pikepdf.Dictionary)] if isinstance(listed, pikepdf.Array) else []
 
 
 def _layers(root: Any) -> list[Layer]:

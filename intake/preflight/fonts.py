@@ -50,5 +50,5 @@ def is_broken(font: Any) -> bool:
         return False
     try:
         return not program.read_bytes().startswith(_MAGIC)
-    except pikepdf.PdfError:
+    except pikepdf.PikepdfError:
         return True

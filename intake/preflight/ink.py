@@ -77,7 +77,7 @@ def _inks_of(patch: HeavyImage, size: tuple[int, int]) -> Image.Image | None:
     """The sums of inks in percent, one pixel a millimetre. None when the pixels cannot be had cheaply."""
     try:
         pixels = _pixels_of(patch, size)
-    except (pikepdf.PdfError, OSError, ValueError, SyntaxError):
+    except (pikepdf.PikepdfError, OSError, ValueError, SyntaxError, TypeError):
         return None
     if pixels is None or pixels.mode != "CMYK":
         return None
@@ -108,24 +108,18 @@ def _highest_mean(page: Image.Image) -> tuple[float, int, int]:
     """The highest mean of a window of cells, with its column and row."""
     cells = page.reduce(CELL)
     columns, rows = cells.size
-    values = list(cells.get_flattened_data())
+    values: list[float] = list(cells.get_flattened_data())  # type: ignore[arg-type]
     across, down = min(WINDOW, columns), min(WINDOW, rows)
     sums = [[0.0] * (columns + 1)]  # sums[row][column]: of all cells above and to the left
     for row in range(rows):
         line = [0.0, *accumulate(values[row * columns : (row + 1) * columns])]
         sums.append([above + here for above, here in zip(sums[-1], line, strict=True)])
-    return max(
-        (
-            (
-                sums[row + down][column + across]
-                - sums[row][column + across]
-                - sums[row + down][column]
-                + sums[row][column]
-            )
-            / (across * down),
-            column,
-            row,
-        )
-        for row in range(rows - down + 1)
-        for column in range(columns - across + 1)
-    )
+    windows = [(row, column) for row in range(rows - down + 1) for column in range(columns - across + 1)]
+
+    def total(place: tuple[int, int]) -> float:
+        row, column = place
+        below, right = row + down, column + across
+        return sums[below][right] - sums[row][right] - sums[below][column] + sums[row][column]
+
+    row, column = max(windows, key=total)
+    return total((row, column)) / (across * down), column, row

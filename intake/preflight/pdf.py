@@ -32,7 +32,7 @@ def read_pdf(path: Path, facts: Facts) -> None:
     except pikepdf.PasswordError:
         facts["state"], facts["trouble"] = "locked", "A password is needed to open it."
         return
-    except pikepdf.PdfError as error:
+    except pikepdf.PikepdfError as error:
         facts["state"], facts["trouble"] = "corrupt", _without_path(error, path)
         return
     with pdf:
@@ -40,7 +40,7 @@ def read_pdf(path: Path, facts: Facts) -> None:
             _read_open(pdf, path, facts)
         except Broken as error:
             facts["state"], facts["trouble"] = "corrupt", str(error)
-        except pikepdf.PdfError as error:
+        except pikepdf.PikepdfError as error:
             facts["state"], facts["trouble"] = "corrupt", _without_path(error, path)
 
 

@@ -1,6 +1,7 @@
 """All facts of one file, in this process. Hostile files are why `pool` calls it in a child."""
 
 from pathlib import Path
+from typing import Any
 
 import pikepdf
 
@@ -25,4 +26,13 @@ def read_file(path: Path) -> Facts:
         read_pdf(path, facts)
     else:
         read_raster(path, facts)
-    return facts
+    return _printable(facts)
+
+
+def _printable(found: Any) -> Any:
+    """Names from damaged files may hold what no database takes: halves of characters, and zero bytes."""
+    if isinstance(found, str):
+        return found.encode("utf-8", "replace").decode().replace("\0", "")
+    if isinstance(found, dict):
+        return {_printable(key): value if key == "images" else _printable(value) for key, value in found.items()}
+    return [_printable(one) for one in found] if isinstance(found, list) else found

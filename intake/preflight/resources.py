@@ -5,7 +5,7 @@ from typing import Any
 
 import pikepdf
 
-from intake.preflight.colours import CMYK, GRAY, RGB, UNKNOWN, Space, space_of
+from intake.preflight.colours import CMYK, GRAY, RGB, UNKNOWN, Space, named_space, space_of
 from intake.preflight.facts import Font
 from intake.preflight.fonts import describe_font
 from intake.preflight.limits import STREAM_BYTES, Broken, LimitHit
@@ -86,7 +86,7 @@ def content_of(stream: Any) -> bytes:
     """The decoded bytes of a content stream. Raises Broken or LimitHit."""
     try:
         content = stream.read_bytes()
-    except pikepdf.PdfError as error:
+    except pikepdf.PikepdfError as error:
         if "memory" in str(error) or "limit" in str(error):
             raise LimitHit("a content stream unpacks to too much") from None
         raise Broken("a content stream does not decode") from None
@@ -109,9 +109,12 @@ class Resources:
             self.known[key] = self._category(kind).get(name_of(token))
         return self.known[key]
 
-    def _category(self, kind: str) -> Any:
-        found = self.described.get(kind)
-        return found if isinstance(found, pikepdf.Dictionary) else {}
+    def _category(self, kind: str) -> dict[str, Any]:
+        key = ("category", kind.encode())
+        if key not in self.known:
+            found = self.described.get(kind)
+            self.known[key] = dict(found.items()) if isinstance(found, pikepdf.Dictionary) else {}
+        return self.known[key]
 
     def font(self, token: bytes, *, page: int) -> Font | None:
         key = ("font", token)
@@ -131,10 +134,7 @@ class Resources:
     def space(self, token: bytes) -> Space:
         key = ("space", token)
         if key not in self.known:
-            try:
-                self.known[key] = space_of(pikepdf.Name(name_of(token)), self._category("/ColorSpace") or None)
-            except (ValueError, TypeError, UnicodeError):
-                self.known[key] = UNKNOWN
+            self.known[key] = named_space(name_of(token), self._category("/ColorSpace"))
         return self.known[key]
 
     def device(self, space: Space) -> Space:
@@ -160,7 +160,7 @@ class Resources:
         alpha = isinstance(stream.get("/SMask"), pikepdf.Stream)
         if stream.get("/ImageMask", False):
             return Picture("stencil", width, height, 1, GRAY, alpha, stream)
-        space = space_of(stream.get("/ColorSpace"), self._category("/ColorSpace") or None)
+        space = space_of(stream.get("/ColorSpace"), self._category("/ColorSpace"))
         return Picture("image", width, height, int(stream.get("/BitsPerComponent", 0)), space, alpha, stream)
 
 

@@ -5,9 +5,12 @@ import pytest
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
+from django_fsm import TransitionNotAllowed
 
+from orders.actions import change as amend_while
+from orders.actions import is_open
 from orders.models import Delivery, Event, Order, PrintFile, ShipmentMethod
-from orders.services import amend
+from orders.services import amend, move
 from tests.factories import make_order, make_product
 
 
@@ -202,23 +205,13 @@ def test_amending_without_permission_is_refused(sign_in: Callable) -> None:
     assert (answer.status_code, state(order)) == (403, before)
 
 
-def test_a_change_that_comes_too_late_is_refused_under_the_lock(
-    manager: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The order is shipped between the look at the form and the locked row."""
-    order = make_order("packaged")
-    from orders.views import acting
-
-    real = acting.change
-
-    def shipped_meanwhile(order: Order, *args: object, **changes: object) -> Order:
-        act(manager, order, "ship")
-        return real(order, *args, **changes)
-
-    monkeypatch.setattr(acting, "change", shipped_meanwhile)
-    change(manager, order, "address", **ADDRESS)
-    fresh = Order.objects.get(pk=order.pk)
-    assert (fresh.status, fresh.address.city) == ("shipped", "Oslo")
+def test_a_change_that_comes_too_late_is_refused_under_the_lock(db: None) -> None:
+    seen = make_order("packaged")
+    move(seen, Order.ship, by="user:bob")
+    before = state(seen)
+    with pytest.raises(TransitionNotAllowed):
+        amend_while(seen, is_open, by="user:ada", shipment_method="express")
+    assert (state(seen), Order.objects.get(pk=seen.pk).shipment_method) == (before, "")
 
 
 def test_a_hold_that_comes_too_late_is_refused(manager: Client) -> None:
