@@ -14,17 +14,17 @@ from gelatoconnect.supervisor import Child
 ROUNDS = 2  # the three states take turns, so that what else the machine does is shared among them
 COUNT = 750  # orders in each state of each round
 CLIENTS = 2  # few, so that they wait for the broker if for anything, and not for each other
-SIGNALS = {"up": 0, "frozen": signal.SIGSTOP, "killed": signal.SIGKILL}
+STATES = ("up", "frozen", "killed")
 
 
 def measure() -> list[Table]:
     open_shop()
-    sent: dict[str, list[Sent]] = {state: [] for state in SIGNALS}
-    rates: dict[str, list[float]] = {state: [] for state in SIGNALS}
+    sent: dict[str, list[Sent]] = {state: [] for state in STATES}
+    rates: dict[str, list[float]] = {state: [] for state in STATES}
     with running("broker", "web") as programs:
         send_orders(40, port=settings.PORT, prefix="warm")
         for number in range(ROUNDS):
-            for state in SIGNALS:
+            for state in STATES:
                 bring(programs["broker"], state)
                 found = send_orders(COUNT, port=settings.PORT, prefix=f"{state}-{number}", clients=CLIENTS)
                 sent[state] += found
@@ -34,15 +34,16 @@ def measure() -> list[Table]:
 
 def bring(broker: Child, state: str) -> None:
     """Into that state; and wait until those who gave the broker up while it was away try it again."""
+    if state == "frozen":
+        broker.send(signal.SIGSTOP)
+        return
+    broker.send(signal.SIGKILL)
+    while not broker.ended:
+        sleep(0.05)
     if state == "up":
-        broker.send(signal.SIGKILL)
-        while not broker.ended:
-            sleep(0.05)
-        broker.tend()
+        broker.tend()  # notices that it has ended
         sleep(REST + 1)
-        broker.tend()
-    elif broker.process is not None:
-        broker.process.send_signal(SIGNALS[state])
+        broker.tend()  # starts it again
 
 
 def figures(sent: dict[str, list[Sent]], rates: dict[str, list[float]]) -> Table:

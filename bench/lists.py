@@ -1,6 +1,7 @@
 """The orders' list and search, at every size, in this process: what a page asks the database, and the page itself."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -45,10 +46,21 @@ PAGES = {
 RENDERED = {"first page": "", "status": "status=delivered", "search": "q=gruber"}
 
 
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """A statement that takes long: first seen for this question, among so many orders."""
+
+    question: str
+    size: int
+    statement: Statement
+
+
 def measure(*sizes: int) -> list[Table]:
     call_command("migrate", verbosity=0)
     client = signed_in()
-    stock, taken, slow = Stock(), {}, []
+    stock = Stock()
+    taken: dict[str, list[list[float]]] = {}
+    slow: dict[str, Slow] = {}
     for size in sorted(sizes):
         started = perf_counter()
         stock.fill(size - stock.count)
@@ -56,8 +68,10 @@ def measure(*sizes: int) -> list[Table]:
         for name, ask in questions(client):
             taken.setdefault(name, []).append(times_of(ask))
             if median(taken[name][-1]) > SLOW:
-                slow += [(size, name, statement) for statement in statements_of(ask) if statement.milliseconds > SLOW]
-    return [figures(sorted(sizes), taken), plans(slow)]
+                for statement in statements_of(ask):
+                    if statement.milliseconds > SLOW:
+                        slow.setdefault(statement.sql, Slow(name, size, statement))
+    return [figures(sorted(sizes), taken), *([plans(list(slow.values()))] if slow else [])]
 
 
 def questions(client: Client) -> list[tuple[str, Callable[[], Any]]]:
@@ -119,10 +133,10 @@ def figures(sizes: list[int], taken: dict[str, list[list[float]]]) -> Table:
     return table
 
 
-def plans(slow: list[tuple[int, str, Statement]]) -> Table:
+def plans(slow: list[Slow]) -> Table:
     """Not a figure but its reason: how the database went about each slow statement."""
     table = Table(f"lists: statements slower than {SLOW:.0f} ms", ["question", "orders", "ms"])
-    for size, name, statement in slow:
-        table.add(name, size, statement.milliseconds)
-        table.notes += ["", f"{name}, {size:,} orders: {shown(statement)}", *plan_of(statement)]
+    for each in slow:
+        table.add(each.question, each.size, each.statement.milliseconds)
+        table.notes += ["", f"{each.question}, {each.size:,} orders: {shown(each.statement)}", *plan_of(each.statement)]
     return table

@@ -112,7 +112,8 @@ def check(order: Order, *, last_attempt: bool) -> Conclusion | None:
     seen = list(files.look_at(order))
     if not last_attempt and (outages := [each.outage for each in seen if each.outage]):
         raise TryLater(outages[0].message, after=outages[0].retry_after)
-    problems = [*check_data(case), *unknown, *(found for each in seen for found in each.problems), *check_rules(case)]
+    found = [signed_off(problem, order, each) for each in seen for problem in each.problems]
+    problems = [*check_data(case), *unknown, *found, *check_rules(case)]
 
     def conclude() -> None:
         for each in seen:
@@ -121,6 +122,14 @@ def check(order: Order, *, last_attempt: bool) -> Conclusion | None:
         move(order, verdict, by="system", problems=problems)
 
     return conclude
+
+
+def signed_off(problem: Problem, order: Order, seen: files.Seen) -> Problem:
+    """The finding as a warning, when a person has let it pass in this very content."""
+    finding = {"code": problem.code, "path": problem.path, "sha256": seen.file.sha256}
+    if problem.severity != "error" or finding not in order.sign_offs:
+        return problem
+    return replace(problem, severity="warning", details={**problem.details, "signedOff": True})
 
 
 def process_again(request: OrderRequest, *, by: str, body: bytes | None = None) -> Outcome:

@@ -21,6 +21,8 @@ from orders.forms import (
     ProductsForm,
     ReasonForm,
     ShipmentForm,
+    SignOffForm,
+    signable,
 )
 from orders.lifecycle import STEPS, Step, available
 from orders.models import Order
@@ -73,6 +75,10 @@ def is_judged_again(order: Order) -> bool:
     return bool({"submit", "retry"} & set(available(order, api=True)))
 
 
+def may_be_signed_off(order: Order) -> bool:
+    return is_judged_again(order) and bool(signable(order))
+
+
 def _step(name: str, said: Step) -> Action:
     def run(order: Order, *, by: str, **answers: Any) -> Order:
         return move(order, name, by=by, **answers)
@@ -99,6 +105,7 @@ AMENDMENTS = {
         Amendment("address", "Change recipient", AddressForm, is_open),
         Amendment("shipment", "Change shipment method", ShipmentForm, is_open),
         Amendment("files", "Replace print files", FilesForm, is_judged_again),
+        Amendment("signoff", "Sign off findings", SignOffForm, may_be_signed_off),
         Amendment("products", "Choose products", ProductsForm, is_judged_again),
         Amendment("pieces", "Cancel pieces", PiecesForm, is_open, "orders.cancel_order", mends=False),
         Amendment("note", "Add a note", NoteForm, lambda order: True, mends=False),

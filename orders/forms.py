@@ -106,6 +106,38 @@ class FilesForm(AmendForm):
         return {"files": {file.pk: url for file, url in asked.items() if url != file.url}}
 
 
+class SignOffForm(AmendForm):
+    """Findings of the preflight that a person takes on: they pass for as long as the file stays the same."""
+
+    findings = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, label="Let pass")
+    reason = forms.CharField(max_length=300, help_text="Why it may be printed all the same. Kept in the history.")
+
+    def prepare(self) -> None:
+        self.known = {f"{found['code']} {found['path']}": found for found in signable(self.order)}
+        labels = {key: f"{found['code']}: {found['message']}" for key, found in self.known.items()}
+        self.fields["findings"].choices = [*labels.items()]  # type: ignore[attr-defined]
+
+    def changes(self) -> dict[str, Any]:
+        chosen = [self.known[key] for key in self.cleaned_data["findings"]]
+        findings = [{name: found[name] for name in ("code", "path", "sha256")} for found in chosen]
+        return {"sign_off": findings, "reason": self.cleaned_data["reason"]}
+
+
+def signable(order: Order) -> list[dict[str, Any]]:
+    """What preflight found in files that were read: a person may let it pass. With the content's sha256."""
+    content = {
+        drafts.pointer("items", place, "files", number): file.sha256
+        for place, item in enumerate(order.items.all())
+        for number, file in enumerate(item.files.all())
+    }
+    errors = [problem for problem in order.problems if problem["severity"] == "error"]
+    return [
+        problem | {"sha256": content[problem["path"]]}
+        for problem in errors
+        if content.get(problem["path"]) and not problem["code"].startswith(("FILE_", "PDF_ENCRYPTED"))
+    ]
+
+
 class ProductsForm(AmendForm):
     """Which product each item is; one that is empty or not sent stays as it is."""
 

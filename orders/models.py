@@ -167,6 +167,7 @@ class Order(Lifecycle, Identified):
     shipment_method = models.CharField(max_length=200, blank=True, help_text="Preferences, best first: normal,express")
     metadata = models.JSONField(default=dict, blank=True)
     extra = models.JSONField(default=dict, blank=True, help_text="Keys the sender sent that have no meaning here")
+    sign_offs = models.JSONField(default=list, blank=True, help_text="Findings in print files that a person lets pass")
     item_count = models.PositiveIntegerField(default=0)
     ship_by = models.DateField(null=True, blank=True)
     sequence = models.PositiveIntegerField(default=0, help_text="Number of its latest event")

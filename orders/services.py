@@ -134,11 +134,21 @@ class Changes:
         order.hold_reason, order.hold_until = value or ("", None)
         return {"held": [before, order.held]} if before != order.held or value else {}
 
+    def sign_off(self, order: Order, value: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+        """Findings ({code, path, sha256}) that a person lets pass, for as long as the file is the same."""
+        new = [dict(finding) for finding in value if finding not in order.sign_offs]
+        order.sign_offs = [*order.sign_offs, *new]
+        return {f"finding {finding['code']} at {finding['path']}": ["error", "signed off"] for finding in new}
+
     def note(self, order: Order, value: str) -> dict[str, Any]:
         return {"note": [None, value]}
 
 
-_KINDS = {"hold": lambda value: "order.held" if value else "order.resumed", "note": lambda value: "order.noted"}
+_KINDS: dict[str, Callable[[Any], str]] = {
+    "hold": lambda value: "order.held" if value else "order.resumed",
+    "note": lambda value: "order.noted",
+    "sign_off": lambda value: "order.signed_off",
+}
 
 
 def amend(order: Order, *, by: str, reason: str = "", **changes: Any) -> Order:

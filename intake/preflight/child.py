@@ -39,6 +39,7 @@ def main() -> None:
     _leave_network()
     gc.collect()
     gc.freeze()  # forks share these pages until they write to them
+    gc.disable()  # a child lives for one file only
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     child = Child()
     for line in sys.stdin.buffer:
@@ -136,11 +137,13 @@ def _be_child(asked: int, say: int) -> NoReturn:
 def _read(question: dict[str, Any], say: int) -> None:
     path, into, rest = Path(question["path"]), question["previews"], {}
     facts = _facts_of(path)
-    _say(say, facts)
+    said = [facts]
     if into and facts.get("state") == "read":
+        _say(say, said)  # at once: making previews may be the end of this process
         resource.setrlimit(resource.RLIMIT_FSIZE, (PREVIEW_BYTES, PREVIEW_BYTES))
         rest["previews"] = make_previews(path, facts, into=Path(into))
-    _say(say, rest | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss})
+        said = []
+    _say(say, [*said, rest | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}])
 
 
 def _facts_of(path: Path) -> Any:
@@ -152,10 +155,11 @@ def _facts_of(path: Path) -> Any:
         return CRASHED | {"what": f"the reader failed ({type(error).__name__})"}
 
 
-def _say(pipe: int, what: Any) -> None:
-    line = json.dumps(what, allow_nan=False).encode() + b"\n"
-    while line:
-        line = line[os.write(pipe, line) :]
+def _say(pipe: int, what: list[Any]) -> None:
+    """Each in a line of its own."""
+    lines = "".join(json.dumps(one, allow_nan=False) + "\n" for one in what).encode()
+    while lines:
+        lines = lines[os.write(pipe, lines) :]
 
 
 def _limit() -> None:

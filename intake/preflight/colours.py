@@ -87,7 +87,7 @@ class Colour:
         if len(values) != self.space.components or not values or self.space.indexed:
             self.white, self.inks = False, ()
         elif label in ("cmyk", "icc-cmyk", "separation", "devicen"):
-            self.inks = tuple(min(1.0, max(0.0, value)) for value in values)
+            self.inks = tuple(values) if min(values) >= 0 and max(values) <= 1 else _within(values)
             self.white = not any(self.inks)
         elif label in ("gray", "icc-gray", "cal-gray"):
             self.inks, self.white = (1 - min(1.0, max(0.0, values[0])),), values[0] >= 1
@@ -107,3 +107,7 @@ class Colour:
     def rich_black(self) -> bool:
         """Black from 85 % on with other inks below it (GWG 2022, R0015)."""
         return self.space.label in ("cmyk", "icc-cmyk") and len(self.inks) == 4 and self.inks[3] >= 0.85
+
+
+def _within(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(min(1.0, max(0.0, value)) for value in values)

@@ -8,11 +8,11 @@ import pikepdf
 
 from intake.preflight.colours import Colour, Space, space_of
 from intake.preflight.facts import Box, Image
-from intake.preflight.geometry import IDENTITY, UNIT, Matrix, bounds, corners, scale_of, sides_of, times
+from intake.preflight.geometry import UNIT, Matrix, bounds, corners, scale_of, sides_of, times
 from intake.preflight.ink import HeavyFill, HeavyImage
 from intake.preflight.limits import DEPTH, Broken, Budget
 from intake.preflight.paths import outline_of, thinnest_box
-from intake.preflight.resources import Picture, Resources, Shelf, inline_picture
+from intake.preflight.resources import Picture, Resources, Shelf, inline_picture, matrix_of
 from intake.preflight.sheet import HEAVY, Sheet
 from intake.preflight.state import Graphics, numbers_of
 from intake.preflight.tokens import SHOWN
@@ -42,14 +42,14 @@ class Walker(Graphics):
         outer, self.resources = self.resources, resources
         resources.all_fonts(page=self.page)
         find, start = OPERATORS.get, 0
-        for place, token in enumerate(tokens):
-            if (operator := find(token)) is not None:
+        for place, operator in enumerate(map(find, tokens)):
+            if operator is not None:
                 try:
                     operator(self, tokens[start:place])
                 except (ValueError, IndexError):  # too few operands, or not numbers: readers skip the operator
                     pass
                 except (TypeError, KeyError, AttributeError, OverflowError, pikepdf.PikepdfError) as error:
-                    raise Broken(f"what {token.decode('latin-1')} uses is malformed") from error
+                    raise Broken(f"what {tokens[place].decode()} uses is malformed") from error
                 start = place + 1
         self.resources = outer
 
@@ -250,7 +250,7 @@ class Walker(Graphics):
         if key in self.shelf.barren:
             return
         self.budget.spend("drawn forms")
-        matrix, tokens, own = _matrix(form), self.shelf.tokens(form), form.get("/Resources")
+        matrix, tokens, own = matrix_of(form), self.shelf.tokens(form), form.get("/Resources")
         group = form.get("/Group")
         if isinstance(group, pikepdf.Dictionary) and group.get("/S") == "/Transparency" and not self.masking:
             self.sheet.transparency = True
@@ -275,14 +275,6 @@ class Walker(Graphics):
     def end_marked(self, operands: list[bytes]) -> None:
         if self.marked:
             self.hidden -= self.marked.pop()
-
-
-def _matrix(form: Any) -> Matrix:
-    found = form.get("/Matrix")
-    if not isinstance(found, pikepdf.Array) or len(found) != 6:
-        return IDENTITY
-    a, b, c, d, e, f = map(float, found)  # type: ignore[arg-type]
-    return (a, b, c, d, e, f)
 
 
 def _blends(mode: Any) -> bool:

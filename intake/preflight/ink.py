@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageMath
 
 from intake.preflight.facts import Box, Ink
 from intake.preflight.geometry import Matrix, inverse, sides_of, times
+from intake.preflight.pixels import filter_of
 
 MM = 72 / 25.4
 """pt in a millimetre."""
@@ -91,13 +92,12 @@ def _inks_of(patch: HeavyImage, size: tuple[int, int]) -> Image.Image | None:
 def _pixels_of(patch: HeavyImage, size: tuple[int, int]) -> Image.Image | None:
     stream = patch.stream
     inverted = [float(one) for one in stream.get("/Decode", ())][:2] == [1, 0]
-    filters = stream.get("/Filter")
-    names = [str(one) for one in filters] if isinstance(filters, pikepdf.Array) else [str(filters)]
-    if names == ["/DCTDecode"]:
+    kind = filter_of(stream)
+    if kind == "/DCTDecode":
         pixels: Image.Image = Image.open(BytesIO(stream.read_raw_bytes()), formats=("JPEG",))
         inverted ^= "adobe" in pixels.info  # Pillow has turned those round already
         pixels.draft("CMYK", size)
-    elif patch.width * patch.height * 4 <= MOST_BYTES and names[-1] in ("/FlateDecode", "/LZWDecode", "None"):
+    elif patch.width * patch.height * 4 <= MOST_BYTES and kind in ("/FlateDecode", "/LZWDecode", ""):
         pixels = Image.frombytes("CMYK", (patch.width, patch.height), stream.read_bytes())
     else:
         return None

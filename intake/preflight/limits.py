@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 MEGABYTE = 1024 * 1024
 PAGES = 2000
 STREAM_BYTES = 64 * MEGABYTE  # of one decoded content stream
+PIXEL_BYTES = 64 * MEGABYTE  # of packed images that are tried, all together
 DEPTH = 24  # forms within forms
 IMAGES_KEPT = 1000
 FONTS_KEPT = 200

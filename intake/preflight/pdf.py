@@ -13,7 +13,7 @@ from intake.preflight.facts import Annotation, Box, Facts, Font, Image, Page
 from intake.preflight.fonts import is_broken
 from intake.preflight.geometry import Matrix, bounds, corners, times
 from intake.preflight.limits import FONTS_KEPT, IMAGES_KEPT, PAGES, Broken, Budget, LimitHit
-from intake.preflight.resources import Shelf, content_of
+from intake.preflight.resources import Shelf, content_of, matrix_of
 from intake.preflight.tokens import tokens_of
 
 BOXES = {"media": "/MediaBox", "crop": "/CropBox", "bleed": "/BleedBox", "trim": "/TrimBox", "art": "/ArtBox"}
@@ -196,8 +196,7 @@ def _appearance(annotation: Any) -> Any:
 
 def _fitted(form: Any, rect: Box) -> Matrix:
     """The matrix that brings the appearance's transformed box onto the annotation's rectangle (ISO 32000-1, 12.5.5)."""
-    a, b, c, d, e, f = (float(one) for one in form.get("/Matrix", (1, 0, 0, 1, 0, 0)))
-    left, bottom, right, top = bounds(corners(_box(form.get("/BBox"), 1.0)), (a, b, c, d, e, f))
+    left, bottom, right, top = bounds(corners(_box(form.get("/BBox"), 1.0)), matrix_of(form))
     across, up = (rect[2] - rect[0]) / ((right - left) or 1), (rect[3] - rect[1]) / ((top - bottom) or 1)
     return (across, 0, 0, up, rect[0] - left * across, rect[1] - bottom * up)
 

@@ -8,7 +8,9 @@ import pikepdf
 from intake.preflight.colours import CMYK, GRAY, RGB, UNKNOWN, Space, named_space, space_of
 from intake.preflight.facts import Font
 from intake.preflight.fonts import describe_font
-from intake.preflight.limits import STREAM_BYTES, Broken, LimitHit
+from intake.preflight.geometry import IDENTITY, Matrix
+from intake.preflight.limits import PIXEL_BYTES, STREAM_BYTES, Broken, LimitHit
+from intake.preflight.pixels import is_broken_image
 from intake.preflight.tokens import name_of, number, tokens_of
 
 Key = tuple[int, int]
@@ -43,6 +45,7 @@ class Shelf:
     resources: dict[Key, "Resources"] = field(default_factory=dict)
     barren: set[Key] = field(default_factory=set)  # forms that paint nothing
     hidden_layers: set[Key] = field(default_factory=set)
+    pixels_left: int = PIXEL_BYTES
 
     def resources_of(self, described: Any) -> "Resources":
         if not isinstance(described, pikepdf.Dictionary):
@@ -66,6 +69,13 @@ class Shelf:
         if len(tokens) < TOKENS_KEPT:
             self.streams[stream.objgen] = tokens
         return tokens
+
+    def try_pixels(self, picture: Picture) -> None:
+        """Raises Broken for an image that does not decode; large amounts are believed untried."""
+        self.pixels_left -= int(picture.source.get("/Length", 0))
+        row = (picture.width * picture.bits * picture.space.components + 7) // 8
+        if self.pixels_left > 0 and is_broken_image(picture.source, size=picture.height * row):
+            raise Broken("an image does not decode")
 
     def is_hidden(self, described: Any) -> bool:
         """Whether an optional content group, or a membership of groups, is off at the start."""
@@ -153,6 +163,7 @@ class Resources:
     def picture(self, stream: Any) -> Picture:
         if (known := self.shelf.pictures.get(stream.objgen)) is None:
             known = self.shelf.pictures[stream.objgen] = self._picture_of(stream)
+            self.shelf.try_pixels(known)
         return known
 
     def _picture_of(self, stream: Any) -> Picture:
@@ -191,3 +202,12 @@ _SHORT = {
     b"/BitsPerComponent": b"/BPC",
     b"/ColorSpace": b"/CS",
 }
+
+
+def matrix_of(form: Any) -> Matrix:
+    """The /Matrix of a form or pattern."""
+    found = form.get("/Matrix")
+    if not isinstance(found, pikepdf.Array) or len(found) != 6:
+        return IDENTITY
+    a, b, c, d, e, f = map(float, found)  # type: ignore[arg-type]
+    return (a, b, c, d, e, f)

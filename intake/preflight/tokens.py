@@ -18,7 +18,7 @@ _STRING = re.compile(rb"\((?:[^()\\]++|\\.|" + _TWICE + rb")*+\)|(?<!<)<(?!<)[0-
 # The keys of an inline image may hold an array or a palette, but no second BI.
 _INLINE = re.compile(rb"(?<![^\s\]>)])BI(?=[\s/])((?:(?!\sBI\s).){0,4096}?)(?<=[\s\]>)])ID[\s]", re.DOTALL)
 _END = re.compile(rb"\sEI(?=[\s]|$)|(?<=>)EI(?=[\s]|$)")
-_BRACKETS = re.compile(rb"[\[\]{}]|<<|>>")
+_BRACKETS = (b"[", b"]", b"<<", b">>")
 _TEXT_BYTES = frozenset(b"\t\n\r\f\0") | frozenset(range(32, 127))
 
 
@@ -26,13 +26,15 @@ def tokens_of(content: bytes) -> list[bytes]:
     """Tokens in order. An inline image leaves its keys: BI, keys and values, ID."""
     if b"BI" in content:
         content = _without_inline_data(content)
-    content = _EMPTY.sub(b" ", content)
-    content = _STRING.sub(b" ( ", content)
+    if b"(" in content or b"<" in content:
+        content = _STRING.sub(b" ( ", _EMPTY.sub(b" ", content))
     if b"%" in content:
         content = _COMMENT.sub(b" ", content)
     if b"\0" in content:
         content = content.replace(b"\0", b" ")
-    return _BRACKETS.sub(rb" \g<0> ", content).replace(b"/", b" /").split()
+    for bracket in _BRACKETS:
+        content = content.replace(bracket, b" %s " % bracket)
+    return content.replace(b"/", b" /").split()
 
 
 def _without_inline_data(content: bytes) -> bytes:

@@ -115,7 +115,7 @@ def replay(request: HttpRequest) -> HttpResponse:
     chosen = lists.rows_by_id(Delivery, ids)
     waiting = chosen.filter(state=Delivery.State.DUE).count()
     count = events.replay(chosen)
-    said = f"{count} will be sent again at once." + (f" {waiting} were due anyway." if waiting else "")
+    said = f"{count} will be sent again at once." + (f" Due anyway: {waiting}." if waiting else "")
     messages.success(request, said) if count else messages.info(request, said)
     only = parse_id(ids[0]) if len(ids) == 1 else None
     return redirect("orders:delivery", only) if only and (count or waiting) else redirect("orders:deliveries")

@@ -10,6 +10,7 @@ from django.utils import timezone
 from gelatoconnect import specimens
 from intake.models import FileFacts
 from orders.events import sweep
+from orders.forms import signable
 from orders.models import Customer, Delivery, Event, Order, PrintFile, Product, ShipmentMethod
 from orders.services import amend, move
 from tests.conftest import ApiClient, FileServer
@@ -249,3 +250,31 @@ def test_every_problem_is_said_at_once(submit: Any, file_server: FileServer) -> 
     Product.objects.update(available=False, quantity_max=1)
     order = submit(file_server.add("gone.pdf", 404))
     assert sorted(codes(order)) == ["FILE_DOWNLOAD_NOT_FOUND", "ITEM_QUANTITY_RANGE", "PRODUCT_UNAVAILABLE"]
+
+
+def test_a_finding_that_a_person_signs_off_passes_with_the_reason_in_the_history(
+    submit: Any, file_server: FileServer
+) -> None:
+    order = submit(file_server.add("bad.pdf", specimens.pdf(trim=(105, 148), ppi=60)))
+    findings = [{name: found[name] for name in ("code", "path", "sha256")} for found in signable(order)]
+    assert [finding["code"] for finding in findings] == ["IMG_PPI_LOW"]
+    amend(order, by="user:ada", reason="The customer wants it so", sign_off=findings)
+    move(order, Order.retry, by="user:ada")
+    sweep()
+    order = Order.objects.get()
+    assert (order.status, codes(order)) == ("created", [])
+    assert Event.objects.get(kind="order.signed_off").data["reason"] == "The customer wants it so"
+
+
+def test_a_sign_off_holds_only_for_the_content_it_was_given_for(submit: Any, file_server: FileServer) -> None:
+    order = submit(file_server.add("bad.pdf", specimens.pdf(trim=(105, 148), ppi=60)))
+    findings = [{name: found[name] for name in ("code", "path", "sha256")} for found in signable(order)]
+    amend(order, by="user:ada", reason="fine", sign_off=findings)
+    file_server.add("bad.pdf", specimens.pdf(trim=(105, 148), ppi=50, seed=5))
+    move(order, Order.retry, by="user:ada")
+    sweep()
+    assert codes(Order.objects.get()) == ["IMG_PPI_LOW"]
+
+
+def test_a_file_that_cannot_be_read_cannot_be_signed_off(submit: Any, file_server: FileServer) -> None:
+    assert signable(submit(file_server.add("x.pdf", b"<html>"))) == []

@@ -2,7 +2,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 from django_fsm import TransitionNotAllowed
@@ -16,13 +15,13 @@ from tests.factories import make_order, make_product
 
 def act(client: Client, order: Order, verb: str, **answers: str) -> list[str]:
     """Press the button; says what the person is told."""
-    answer = client.post(reverse("orders:act", args=[order.pk, verb]), answers)
-    return [str(message) for message in get_messages(answer.wsgi_request)] if answer.status_code == 302 else []
+    answer = client.post(reverse("orders:act", args=[order.pk, verb]), answers, follow=True)
+    return [str(message) for message in answer.context["messages"]]
 
 
 def change(client: Client, order: Order, what: str, **fields: str) -> list[str]:
-    answer = client.post(reverse("orders:amend", args=[order.pk, what]), fields)
-    return [str(message) for message in get_messages(answer.wsgi_request)] if answer.status_code == 302 else []
+    answer = client.post(reverse("orders:amend", args=[order.pk, what]), fields, follow=True)
+    return [str(message) for message in answer.context["messages"]]
 
 
 def state(order: Order) -> tuple:

@@ -106,7 +106,7 @@ def test_a_selection_is_sent_again_and_what_is_due_comes_by_itself(manager: Clie
     end(first, "done")
     answer = manager.post(reverse("orders:replay"), {"ids": [str(first.pk), str(second.pk), "x"], "action": "replay"})
     assert [str(message) for message in get_messages(answer.wsgi_request)] == [
-        "1 will be sent again at once. 1 was due anyway."
+        "1 will be sent again at once. Due anyway: 1."
     ]
     assert list(Delivery.objects.filter(listener="trigger").values_list("state", flat=True)) == ["due", "due"]
 

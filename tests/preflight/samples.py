@@ -74,16 +74,13 @@ def bare_font() -> Dictionary:
 
 
 def image(
-    pdf: Pdf, *, width: int, height: int, space: object = Name.DeviceCMYK, bits: int = 8, **more: object
+    pdf: Pdf, *, width: int, height: int, space: object = Name.DeviceCMYK, channels: int = 0, bits: int = 8
 ) -> Stream:
-    """Its pixels are all zero bytes; `space` decides how many."""
-    channels = {"/DeviceGray": 1, "/DeviceRGB": 3, "/DeviceCMYK": 4}.get(str(space), 1)
-    rows = (width * channels * bits + 7) // 8 * height
-    stream = pdf.make_stream(bytes(rows), Type=Name.XObject, Subtype=Name.Image, Width=width, Height=height,
-                             ColorSpace=space, BitsPerComponent=bits)  # fmt: skip
-    for key, value in more.items():
-        stream[f"/{key}"] = value
-    return stream
+    """All its pixels are zero. channels: of a space that is more than a name."""
+    channels = channels or {Name.DeviceGray: 1, Name.DeviceRGB: 3, Name.DeviceCMYK: 4}[space]
+    row = (width * channels * bits + 7) // 8
+    return pdf.make_stream(bytes(row * height), Type=Name.XObject, Subtype=Name.Image, Width=width, Height=height,
+                           ColorSpace=space, BitsPerComponent=bits)  # fmt: skip
 
 
 def form(pdf: Pdf, content: bytes, **resources: object) -> Stream:

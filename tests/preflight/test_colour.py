@@ -22,7 +22,7 @@ def test_rgb_is_a_warning_or_an_error_as_the_product_wants(look: Callable) -> No
 def test_tagged_rgb_images_pass_where_tagged_is_enough(look: Callable) -> None:
     def change(pdf: Pdf) -> None:
         tagged = Array([Name.ICCBased, pdf.make_stream(bytes(128), N=3)])
-        add(pdf.pages[0].obj, "XObject", Im1=image(pdf, width=300, height=300, space=tagged))
+        add(pdf.pages[0].obj, "XObject", Im1=image(pdf, width=300, height=300, space=tagged, channels=3))
 
     facts = look(card(GOOD + b"q 72 0 0 72 50 50 cm /Im1 Do Q", change=change))
     assert facts["images"][0]["colour"] == "icc-rgb"

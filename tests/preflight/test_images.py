@@ -1,5 +1,6 @@
 """Images placed in PDFs: found wherever they are drawn from, measured as they are printed."""
 
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import pytest
 from pikepdf import Array, Dictionary, Name, Pdf, String
 
 from intake.preflight import judge
-from tests.preflight.samples import CARD, GOOD, add, card, codes, form, image, placed
+from tests.preflight.samples import CARD, GOOD, add, card, codes, form, image, placed, raster
 
 
 @pytest.mark.parametrize(("ppi", "said"), [
@@ -87,6 +88,21 @@ def test_kinds_of_images_are_noted(look: Callable) -> None:
     lab = Array([Name.Lab, Dictionary(WhitePoint=[0.96, 1, 0.82])])
     palette = Array([Name.Indexed, Name.DeviceGray, 1, String(b"\x00\xff")])
     assert codes(look(placed(ppi=300, space=Name.DeviceGray, bits=16)), info=True).get("IMG_16BIT") == "info"
-    assert codes(look(placed(ppi=300, space=lab)), info=True).get("IMG_LAB") == "info"
-    assert codes(look(placed(ppi=300, space=palette)), info=True).get("IMG_INDEXED") == "info"
+    assert codes(look(placed(ppi=300, space=lab, channels=3)), info=True).get("IMG_LAB") == "info"
+    assert codes(look(placed(ppi=300, space=palette, channels=1)), info=True).get("IMG_INDEXED") == "info"
     assert codes(look(placed(ppi=700)), info=True).get("IMG_PPI_EXCESS") == "info"
+
+
+@pytest.mark.parametrize(("packed", "kind"), [
+    (zlib.compress(bytes(300 * 150 * 4))[:60], Name.FlateDecode), (b"these are no pixels", Name.FlateDecode),
+    (raster("JPEG", (300, 150), mode="CMYK")[:700], Name.DCTDecode)])  # fmt: skip
+def test_an_image_that_does_not_decode_makes_the_file_corrupt(look: Callable, packed: bytes, kind: Name) -> None:
+    def change(pdf: Pdf, data: bytes) -> None:
+        picture = image(pdf, width=300, height=150)
+        picture.write(data, filter=kind)
+        add(pdf.pages[0].obj, "XObject", Im1=picture)
+
+    whole = zlib.compress(bytes(300 * 150 * 4)) if kind == Name.FlateDecode else raster("JPEG", (300, 150), mode="CMYK")
+    content = GOOD + b"q 72 0 0 36 60 60 cm /Im1 Do Q"
+    assert codes(look(card(content, change=lambda pdf: change(pdf, whole)))) == {}
+    assert codes(look(card(content, change=lambda pdf: change(pdf, packed)))) == {"FILE_CORRUPT": "error"}

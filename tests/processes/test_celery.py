@@ -17,7 +17,14 @@ import sys
 from gelatoconnect.supervisor import Program, Supervisor
 Supervisor([Program("worker", [sys.executable, *sys.argv[1:]])]).run()
 """
-WAKE = "import time, django; django.setup(); from gelatoconnect.lib import later; later.wake(); time.sleep(1)"
+WAKE = """
+import time, django
+django.setup()
+from gelatoconnect.lib import broker, later
+broker.PATIENCE = 5
+later.wake()
+time.sleep(1)
+"""
 
 
 @pytest.fixture
