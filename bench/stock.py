@@ -90,8 +90,9 @@ class Stock:
                     for shelf, rows in zip(self.shelves, zip(*orders, strict=True), strict=True):
                         shelf.fill(rows)
         self.count += count
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM (ANALYZE)" if connection.vendor == "postgresql" else "ANALYZE")
+        if connection.vendor == "postgresql":  # as autovacuum does by itself; SQLite lives without statistics
+            with connection.cursor() as cursor:
+                cursor.execute("VACUUM (ANALYZE)")
 
     def _rows_of(self, number: int, *, age: float) -> list[list[Any]]:
         """Rows of one order, one for each shelf. age: 1 two years ago, 0 now."""

@@ -18,6 +18,8 @@ ONE_ORDER = [
     ("/shipment", intake_api.Shipment),
     ("/history", orders_api.OrderHistory),
     ("/actions", orders_api.OrderActions),
+    ("/report", intake_api.ProblemReport),
+    ("/report.pdf", intake_api.ProblemReportPdf),
 ]
 # Swagger UI styles itself inline; nothing else does.
 reference = csp_update({"style-src": ["'self'", "'unsafe-inline'"]})(SpectacularSwaggerSplitView.as_view(url_name="schema"))

@@ -1,4 +1,4 @@
-"""The API's ways in: submit an order (or try it dry), and change its shipment."""
+"""The API's ways in: submit an order (or try it dry), and change its shipment; and what is wrong with it."""
 
 from collections.abc import Iterator
 from typing import Any, cast
@@ -16,6 +16,8 @@ from intake import pipeline
 from intake.checks import data
 from intake.connectors.base import Incoming
 from intake.models import Connector
+from intake.report_pdf import report_response
+from intake.reports import Report, report_of
 from orders import answers, drafts
 from orders.api import ERRORS, OrderView
 from orders.services import amend
@@ -108,6 +110,26 @@ class Shipment(OrderView):
         ):
             raise Rejected(found)
         return Response(answers.order_of(amend(order, by=self.sender.by, **changes)).json_data())
+
+
+class ProblemReport(OrderView):
+    """What is wrong with the order and how to mend it, with the places on the pages."""
+
+    @extend_schema(operation_id="getProblemReport", responses={200: Report, **ERRORS})
+    def get(self, request: Request, ref: str, **_: Any) -> Response:
+        return Response(report_of(self.order(ref)).json_data())
+
+
+class ProblemReportPdf(OrderView):
+    """The same, on paper."""
+
+    @extend_schema(operation_id="getProblemReportPdf", responses={(200, "application/pdf"): bytes, **ERRORS})
+    def get(self, request: Request, ref: str, **_: Any) -> HttpResponse:
+        return report_response(self.order(ref))
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Whoever asks for the PDF, gets it, whatever they say to accept; errors are JSON."""
+        return super().perform_content_negotiation(request, force=True)
 
 
 def address_problems(address: drafts.Address) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""The staff's pages of requests."""
+"""The staff's pages of requests, and the problem report of an order."""
 
 from django.urls import path
 
@@ -12,4 +12,6 @@ urlpatterns = [
     path("requests/<uuid:pk>/mend", views.mend, name="mend"),
     path("requests/<uuid:pk>/process", views.process, name="process"),
     path("requests/<uuid:pk>/ignore", views.ignore, name="ignore"),
+    path("orders/<uuid:pk>/report", views.order_report, name="report"),
+    path("orders/<uuid:pk>/report.pdf", views.order_report_pdf, name="report-pdf"),
 ]

@@ -88,7 +88,7 @@ def _step(name: str, said: Step) -> Action:
 
 
 def _hold(order: Order, *, by: str, reason: str, until: Any = None) -> Order:
-    return change(order, is_open, by=by, hold=(reason, until))
+    return change(order, is_open, by=by, reason=reason, hold=(reason, until))
 
 
 def _resume(order: Order, *, by: str) -> Order:

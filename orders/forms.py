@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.core.validators import RegexValidator
+from django.utils import timezone
 from django.utils.html import escape
 
 from gelatoconnect.lib.problems import Problem
@@ -29,13 +31,19 @@ class ReasonForm(forms.Form):
 
 
 class HoldForm(forms.Form):
-    reason = forms.CharField(max_length=300, help_text="Why the order waits.")
+    reason = forms.CharField(max_length=300, help_text="Why the order waits; the customer may read it.")
     until = forms.DateTimeField(
         required=False,
         label="Until (UTC)",
         help_text="Empty: until somebody resumes it.",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
     )
+
+    def clean_until(self) -> datetime | None:
+        until = self.cleaned_data["until"]
+        if until and until <= timezone.now():
+            raise forms.ValidationError("That is in the past.")
+        return until
 
 
 class AmendForm(forms.Form):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from django.forms import BoundField
@@ -33,7 +34,10 @@ class Mending:
 
 
 def mendings(order: Order, allowed: dict[str, Amendment]) -> list[Mending]:
-    """The order's serious problems by place, worst first; with their fields where `allowed` lets this person mend them."""
+    """The order's serious problems by place, worst first; with their fields where `allowed` lets this person mend them.
+
+    Each problem gets a `number`, in reading order: by it the pictures of the pages point at the list.
+    """
     forms: dict[str, AmendForm] = {}
     items = list(order.items.all())
     found: dict[tuple[str, str], Mending] = {}
@@ -45,6 +49,9 @@ def mendings(order: Order, allowed: dict[str, Amendment]) -> list[Mending]:
             form = forms.setdefault(name, allowed[name].form(order=order, auto_id="mend-%s"))
             group.amendment = allowed[name]
             group.fields = [each for each in form if target in ("", each.name)]
+    numbers = count(1)
+    for group in found.values():
+        group.problems = [problem | {"number": next(numbers)} for problem in group.problems]
     return list(found.values())
 
 

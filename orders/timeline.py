@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from gelatoconnect.lib.ids import parse_id
 from orders.lifecycle import STEPS, Status
 from orders.models import Event, Order
 from orders.texts import duration, serious
@@ -28,6 +29,7 @@ MARKS = {
     "order.resumed": ("play", ""),
     "order.amended": ("pencil", ""),
     "order.noted": ("message-square", ""),
+    "order.signed_off": ("check", "warning"),
 }
 # The statuses of an order that meets no trouble.
 WAY = tuple(status for status in Status if status not in ("draft", "failed", "returned", "canceled"))
@@ -79,17 +81,20 @@ def _lines(event: Event) -> Iterator[str]:
     if data.get("reason"):
         yield f"Reason: {data['reason']}"
     for what, change in data.get("changes", {}).items():
-        yield _change(what, change)
+        if what != "held":  # the event's kind says that
+            yield _change(what, change)
     for problem in serious(data.get("problems", [])):
         yield f"{problem['code']}: {problem['message']}"
     yield from _package(data)
 
 
 def _change(what: str, change: Any) -> str:
+    """ "address.post_code", ["1", "2"] → "Address post code: 1 → 2"; ids are left out, codes stay as they are."""
     before, after = change if isinstance(change, list) and len(change) == 2 else ("", change)
     if what == "note":
         return str(after)
-    said = what.replace(".", " ").replace("_", " ")
+    parts = [part for part in what.split(".") if not parse_id(part)]
+    said = " ".join(parts) if " " in what else " ".join(parts).replace("_", " ")
     return f"{said[:1].upper()}{said[1:]}: {_value(before)} → {_value(after)}"
 
 

@@ -38,16 +38,31 @@ def take(key: str, *, rate: int) -> float:
     """0.0 when the call may pass, which then counts; else the seconds to wait. `rate` 0: no limit."""
     if rate <= 0:
         return 0.0
-    if settings.REDIS_URL and _breaker.lets_pass():
+    if settings.REDIS_URL and _may_be_asked():
         try:
-            wait = _take_together(key, rate)
+            return _take_together(key, rate)
         except (RedisError, OSError) as error:
             if _breaker.failed():
                 log.warning("The broker does not answer (%s): each process counts calls for itself.", error)
-        else:
-            _breaker.succeeded()
-            return wait
     return _take_alone(key, rate)
+
+
+def _may_be_asked() -> bool:
+    """After a failure the broker is tried again by a thread, which ends the breaker's rest: no caller waits for that."""
+    if not _breaker.is_open:
+        return True
+    if _breaker.lets_pass():
+        threading.Thread(target=_try_again, daemon=True, name="limits").start()
+    return False
+
+
+def _try_again() -> None:
+    try:
+        broker.client(settings.REDIS_URL).ping()
+    except (RedisError, OSError):
+        _breaker.failed()
+    else:
+        _breaker.succeeded()
 
 
 def _take_together(key: str, rate: int) -> float:

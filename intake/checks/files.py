@@ -1,7 +1,7 @@
 """The print files of an order: fetched through the guarded door, kept by content, looked into, judged."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +14,7 @@ from intake import preflight
 from intake.models import FileFacts
 from orders.drafts import pointer
 from orders.models import Order, PrintFile, Product
+from orders.sheets import upright
 
 # What the door says, as it is said of a print file.
 CODES = {
@@ -113,29 +114,26 @@ def shown(seen: Seen) -> dict[str, Any]:
 
 
 def _sheet(preview: dict[str, Any], facts: dict[str, Any], product: Product | None) -> dict[str, Any]:
-    """A page as its preview shows it: width and height, and the trim as [left, top, right, bottom] from its top left."""
+    """A page as its preview shows it: width and height, and the trim as [left, top, right, bottom] from its top left, in mm.
+
+    box and rotate: the part of the page that is shown, as the file measures it (pt, or pixels), to place findings by.
+    """
+    box, rotate = preview["box"], preview["rotate"]
+    sheet = {"page": preview["page"], "box": box, "rotate": rotate}
     if facts["format"] != "pdf":  # pixels have no size of their own: they fill the product
         sides = (
             (product.trim_width + 2 * product.bleed, product.trim_height + 2 * product.bleed) if product else (100, 100)
         )
         width, height = sides if (preview["width"] > preview["height"]) == (sides[0] > sides[1]) else sides[::-1]
-        return {"page": preview["page"], "width": width, "height": height}
-    page, box = facts["pages"][preview["page"] - 1], preview["box"]
-    left, top, right, bottom = _upright(box, box, preview["rotate"])
-    sheet = {"page": preview["page"], "width": right - left, "height": bottom - top}
-    return sheet | {"trim": _upright(page["trim"], box, preview["rotate"])} if "trim" in page else sheet
+        return sheet | {"width": width, "height": height}
+    page = facts["pages"][preview["page"] - 1]
+    _, _, width, height = _in_mm(upright(box, box, rotate))
+    sheet |= {"width": width, "height": height}
+    return sheet | {"trim": _in_mm(upright(page["trim"], box, rotate))} if "trim" in page else sheet
 
 
-def _upright(inner: list[float], box: list[float], rotate: int) -> list[float]:
-    """A box of the page (pt, from bottom left) in mm from the top left of `box` as it is seen after its /Rotate."""
-
-    def turned(x: float, y: float) -> tuple[float, float]:
-        return {0: (x - box[0], box[3] - y), 90: (y - box[1], x - box[0]), 180: (box[2] - x, y - box[1])}.get(
-            rotate, (box[3] - y, box[2] - x)
-        )
-
-    across, down = zip(turned(inner[0], inner[1]), turned(inner[2], inner[3]), strict=True)
-    return [round(length * 25.4 / 72, 2) for length in (min(across), min(down), max(across), max(down))]
+def _in_mm(lengths: Iterable[float]) -> list[float]:
+    return [round(length * 25.4 / 72, 2) for length in lengths]
 
 
 def profile_of(product: Product) -> preflight.Profile:

@@ -24,6 +24,7 @@ from intake.preflight.reader import read_file
 NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000  # unshare(2)
 DIE_WITH_PARENT, NO_NEW_PRIVILEGES = 1, 38  # prctl(2)
 TIMEOUT = {"code": "SYS_TIMEOUT", "what": "reading took too long"}
+WARMUP = Path(__file__).with_name("warmup.pdf")
 OUT_OF_MEMORY = {"code": "SYS_MEMORY", "what": "reading took too much memory"}
 TOO_LONG = {"code": "SYS_LIMIT", "what": "there is too much to say"}
 CRASHED = {"code": "SYS_CRASH", "what": "the reader crashed"}
@@ -42,15 +43,16 @@ def main() -> None:
     gc.disable()  # a child lives for one file only
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     child = Child()
-    for line in sys.stdin.buffer:
+    for question in sys.stdin.buffer:
+        child.take(question)
         try:
-            answer = child.answer(line)
+            answer = child.answer(seconds=json.loads(question)["seconds"])
         except OwnerGone:
             break
         sys.stdout.buffer.write(answer + b"\n")
         sys.stdout.buffer.flush()
-        child.end()
-        child = Child()
+        done, child = child, Child()
+        done.end()
     child.end()
 
 
@@ -68,39 +70,40 @@ class Child:
         self.said, say = os.pipe()
         self.pid = os.fork()
         if not self.pid:
-            os.close(self.ask)
-            os.close(self.said)
             _be_child(asked, say)
         os.close(asked)
         os.close(say)
 
-    def answer(self, line: bytes) -> bytes:
-        """JSON, [facts, rest] as the child says them; in place of facts {"code": "SYS_…", "what": …} if there are none."""
+    def take(self, question: bytes) -> None:
         try:
-            os.write(self.ask, line)
+            os.write(self.ask, question)
         except BrokenPipeError:
-            return json.dumps([CRASHED]).encode()
-        said, verdict = self._listen(seconds=json.loads(line)["seconds"])
+            pass  # it died while it waited: it will have nothing to say
+
+    def answer(self, *, seconds: float) -> bytes:
+        """JSON, [facts, rest] as the child says them; in place of facts {"code": "SYS_…", "what": …} if there are none."""
+        said, verdict = self._listen(seconds=seconds)
         return b"[%s]" % b", ".join(said or [json.dumps(verdict or self._cause()).encode()])
 
     def _listen(self, *, seconds: float) -> tuple[list[bytes], dict[str, str] | None]:
-        """The child's whole lines until its end, and why it was stopped, if it was."""
-        deadline, buffer = time.monotonic() + seconds, b""
-        while True:
+        """What the child says, in two lines or fewer, and why it was stopped, if it was."""
+        deadline, buffer, lines = time.monotonic() + seconds, b"", []
+        while len(lines) < 2:
             ready = select.select([self.said, 0], [], [], max(0, deadline - time.monotonic()))[0]
             if 0 in ready:  # the owner asks one question at a time: this can only be the end
                 raise OwnerGone
-            lines = buffer.split(b"\n")[:-1]
-            if not ready or len(lines) == 2:
+            if not ready:
                 return lines, TIMEOUT
             part = os.read(self.said, 1 << 20)
             if not part:
-                return lines, None
+                break
             buffer += part
             if len(buffer) > REPORT_BYTES:
                 return lines, TOO_LONG
-            if b"\n" in part and not lines:
+            if b"\n" in part:
+                lines = buffer.split(b"\n")[:-1]
                 deadline = time.monotonic() + PREVIEW_SECONDS
+        return lines, None
 
     def _cause(self) -> dict[str, str]:
         """Why it ended without a word."""
@@ -125,13 +128,23 @@ class Child:
 # --- in the child -----------------------------------------------------------------------------------
 def _be_child(asked: int, say: int) -> NoReturn:
     try:
+        for inherited in {*range(3, OPEN_FILES)} - {asked, say}:
+            _close(inherited)
         os.setsid()
         _limit()
+        read_file(WARMUP)  # touches the memory that reading needs: most of a small file's cost, paid before it comes
         question = os.read(asked, 1 << 16)
         if question:
             _read(json.loads(question), say)
     finally:
         os._exit(0)
+
+
+def _close(descriptor: int) -> None:
+    try:
+        os.close(descriptor)
+    except OSError:
+        pass
 
 
 def _read(question: dict[str, Any], say: int) -> None:

@@ -17,7 +17,7 @@ from orders.api import preview_response
 from orders.mending import Mending, mendings
 from orders.models import Delivery, Item, Order, PrintFile, ShipmentMethod
 from orders.pages import shown, staff_only
-from orders.sheets import sheets_of
+from orders.sheets import elsewhere, sheets_of
 from orders.timeline import entry_of, progress
 from orders.views.postbacks import name_targets
 
@@ -103,11 +103,14 @@ def _buttons(order: Order, actions: list[Action]) -> list[dict[str, Any]]:
 def _item(item: Item, found: list[Mending]) -> dict[str, Any]:
     """An item with its files, the pictures of their pages, and what was found in each."""
     problems = {group.target: group.problems for group in found}
-    files = [
-        {"file": file, "sheets": sheets_of(file, item.product), "problems": problems.get(f"file-{file.pk}", [])}
-        for file in item.files.all()
-    ]
+    files = [_file(file, item, problems.get(f"file-{file.pk}", [])) for file in item.files.all()]
     return {"item": item, "files": files, "variant": list(item.variant.items())}
+
+
+def _file(file: PrintFile, item: Item, problems: list[dict[str, Any]]) -> dict[str, Any]:
+    sheets = sheets_of(file, item.product, problems)
+    return {"file": file, "sheets": sheets, "problems": problems, "elsewhere": elsewhere(problems, sheets),
+            "unpictured": max(0, (file.page_count or 0) - len(sheets))}  # fmt: skip
 
 
 def _panels(request: HttpRequest, order: Order) -> dict[str, list[str]]:

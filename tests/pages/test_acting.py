@@ -19,7 +19,7 @@ def act(client: Client, order: Order, verb: str, **answers: str) -> list[str]:
     return [str(message) for message in answer.context["messages"]]
 
 
-def change(client: Client, order: Order, what: str, **fields: str) -> list[str]:
+def change(client: Client, order: Order, what: str, **fields: str | list[str]) -> list[str]:
     answer = client.post(reverse("orders:amend", args=[order.pk, what]), fields, follow=True)
     return [str(message) for message in answer.context["messages"]]
 
@@ -94,6 +94,32 @@ def test_an_order_is_held_until_a_day_and_resumed(manager: Client) -> None:
     act(manager, order, "resume")
     assert Order.objects.get(pk=order.pk).held is False
     assert Event.objects.latest("at").kind == "order.resumed"
+
+
+def test_a_hold_until_yesterday_is_refused(manager: Client) -> None:
+    order = make_order("created")
+    before = state(order)
+    answer = manager.post(reverse("orders:act", args=[order.pk, "hold"]), {"reason": "x", "until": "2020-01-01T00:00"})
+    assert (list(answer.context["form"].errors), state(order)) == (["until"], before)
+
+
+def test_a_finding_in_a_file_is_signed_off_with_a_reason_and_the_order_retried(manager: Client) -> None:
+    order = make_order("failed")
+    finding = {"code": "PAGE_BLEED_MISSING", "severity": "error", "path": "/items/0/files/0", "message": "No bleed."}
+    Order.objects.filter(pk=order.pk).update(problems=[finding])
+    PrintFile.objects.update(sha256="a" * 64)
+    form = reverse("orders:amend", args=[order.pk, "signoff"])
+    assert f'href="{form}"' in manager.get(order.get_absolute_url()).content.decode()
+    said = {"findings": ["PAGE_BLEED_MISSING /items/0/files/0"], "reason": "White border is wanted", "retry": "yes"}
+    change(manager, order, "signoff", **said)
+    fresh = Order.objects.get(pk=order.pk)
+    signed = {"code": "PAGE_BLEED_MISSING", "path": "/items/0/files/0", "sha256": "a" * 64}
+    assert (fresh.status, fresh.sign_offs) == ("received", [signed])
+    entry = manager.get(order.get_absolute_url()).context["entries"][1]
+    assert (entry.title, entry.lines) == (
+        "Signed off",
+        ["Reason: White border is wanted", "Finding PAGE_BLEED_MISSING at /items/0/files/0: error → signed off"],
+    )
 
 
 def test_an_order_that_has_ended_is_not_held(manager: Client) -> None:

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from gelatoconnect.lib import storage
 from orders.actions import actions_of
+from orders.drafts import Address
 from orders.lifecycle import Status
 from orders.models import Item, Order, PrintFile
 from orders.services import amend
@@ -92,9 +93,21 @@ def test_the_history_says_who_did_what_and_why_newest_first(manager: Client) -> 
 
 
 def test_a_change_is_told_before_and_after(manager: Client) -> None:
-    order = make_order()
-    amend(order, by="user:ada", shipment_method="express")
-    assert manager.get(order.get_absolute_url()).context["entries"][0].lines == ["Shipment method: – → express"]
+    order = make_order("failed")
+    amend(order, by="user:ada", shipment_method="express", address=Address(**order.address.as_dict() | {"post_code": "1"}),
+          files={PrintFile.objects.get().pk: "https://files.example/new.pdf"})  # fmt: skip
+    assert manager.get(order.get_absolute_url()).context["entries"][0].lines == [
+        "Shipment method: – → express",
+        "Address post code: 0154 → 1",
+        "File default: https://files.example/card.pdf → https://files.example/new.pdf",
+    ]
+
+
+def test_a_hold_is_told_with_its_reason(manager: Client) -> None:
+    order = make_order("created")
+    manager.post(reverse("orders:act", args=[order.pk, "hold"]), {"reason": "Stock-taking"})
+    entry = manager.get(order.get_absolute_url()).context["entries"][0]
+    assert (entry.title, entry.actor, entry.lines) == ("Held", "ada", ["Reason: Stock-taking"])
 
 
 def test_the_way_of_an_order_shows_how_far_it_came(manager: Client) -> None:

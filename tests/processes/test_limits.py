@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from gelatoconnect.lib import broker, limits
-from tests.processes.conftest import REDISES, RedisServer, url_of
+from tests.processes.conftest import REDISES, RedisServer, until, url_of
 
 # Says when it is ready, waits for the gate to open, and says how many of its calls passed.
 CALLS = """
@@ -109,15 +109,32 @@ def test_a_broker_that_is_down_lets_calls_pass(settings: Any, free_port: int, ke
     assert [limits.take(key, rate=2) == 0.0 for _ in range(3)] == [True, True, False]
 
 
-def test_after_a_rest_the_broker_is_tried_again(
-    settings: Any, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, key: str
-) -> None:
+@pytest.fixture
+def short_rest(settings: Any, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
+    """A Redis that may be asked again 0.1 s after it failed."""
     settings.REDIS_URL = redis_server.url
-    monkeypatch.setattr(broker, "PATIENCE", 0.3)
-    monkeypatch.setattr(limits, "_breaker", broker.Breaker(seconds=0.2))
-    redis_server.freeze()
+    monkeypatch.setattr(broker, "PATIENCE", 1.0)
+    monkeypatch.setattr(limits, "_breaker", broker.Breaker(seconds=0.1))
+    return redis_server
+
+
+def test_after_a_rest_the_broker_counts_again(short_rest: RedisServer, key: str) -> None:
+    limits._breaker.failed()
+    assert limits.take(key, rate=1) == 0.0
+    assert short_rest.client.exists(f"limit:{key}") == 0
+    until(lambda: limits.take(uuid4().hex, rate=1) == 0.0 and not limits._breaker.is_open)
+    assert limits.take(key, rate=1) == 0.0
+    assert short_rest.client.exists(f"limit:{key}") == 1
+
+
+def test_no_caller_waits_while_a_frozen_broker_is_tried_again(short_rest: RedisServer, key: str) -> None:
+    short_rest.freeze()
     limits.take(key, rate=1)
-    redis_server.thaw()
-    sleep(0.25)
-    assert limits.take(f"{key} and another", rate=1) == 0.0
-    assert redis_server.client.exists(f"limit:{key} and another") == 1
+    times = []
+    for _ in range(20):
+        sleep(0.02)
+        started = monotonic()
+        limits.take(key, rate=1)
+        times.append(monotonic() - started)
+    assert max(times) < 0.5
+    assert limits._breaker.is_open

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -69,7 +70,7 @@ def refuse_taken_port() -> None:
 def prepare_database() -> None:
     """The tables; and the demo, which is for DEBUG only, when there is nobody else's work yet."""
     call_command("migrate", interactive=False, verbosity=0)
-    call_command("check", databases=["default"])
+    call_command("check", databases=["default"], stdout=StringIO())
     if settings.DEBUG and not Customer.objects.exists():
         make_demo()
 
