@@ -16,7 +16,7 @@ from reportlab.lib.colors import Color, HexColor, white
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase.pdfmetrics import registerFont
+from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
@@ -29,6 +29,7 @@ from orders.sheets import Box, Sheet
 FONTS = settings.BASE_DIR / "static" / "fonts"
 REGULAR, BOLD, EAST_ASIAN = "NotoSans-Regular", "NotoSans-Bold", "DroidSansFallback"
 MARGIN = 18 * mm
+INNER = A4[0] - 2 * MARGIN - 12  # a frame keeps 6 pt free on each side
 PICTURE = (52 * mm, 70 * mm)  # at most
 INK, GREY, RULE = HexColor("#1d2333"), HexColor("#5c6270"), HexColor("#d9dce3")
 TONES = {"error": HexColor("#c8102e"), "warning": HexColor("#b45309"), "info": HexColor("#1d5fa8")}
@@ -40,6 +41,8 @@ LINES = {
 }
 SEVERITIES = {"error": "Error", "warning": "Warning"}
 DOT = 2.4 * mm  # radius of a number in a circle
+STEP = 2.4 * DOT  # from one to the next
+IN_A_ROW = int(PICTURE[0] // STEP)
 
 
 def draw(report: Report) -> bytes:
@@ -69,6 +72,7 @@ def _story(report: Report) -> Iterator[Flowable]:
         yield _text("Errors have to be mended before the order can be printed. Warnings can be printed as they are, but "
                     "should be looked at.", size=9, colour=GREY)  # fmt: skip
     if any(part.pictures for part in report.parts):
+        yield Spacer(0, 3 * mm)
         yield Legend()
     for part in report.parts:
         yield from _part(part)
@@ -102,20 +106,25 @@ def _fault(fault: Fault) -> Flowable:
     said = [_text(f"{SEVERITIES.get(fault.severity, '')}: {fault.message}", size=10, bold=True)]
     details = [(fault.hint, INK), (". ".join(filter(None, (fault.measured, fault.place))), GREY), (fault.code, GREY)]
     said += [_text(text, size=9 if colour == INK else 8, colour=colour) for text, colour in details if text]
-    width = A4[0] - 2 * MARGIN - 8 * mm
-    return Table([[Dot(fault.number, fault.severity), said]], colWidths=[8 * mm, width], style=_tight(above=2))
+    return Table(
+        [[Dot(fault.number, fault.severity), said]],
+        colWidths=[8 * mm, INNER - 8 * mm],
+        hAlign="LEFT",
+        style=_tight(above=2),
+    )
 
 
 def _tight(*, above: float = 0) -> TableStyle:
-    return TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0),
-                       ("RIGHTPADDING", (0, 0), (-1, -1), 0), ("TOPPADDING", (0, 0), (-1, -1), above),
-                       ("BOTTOMPADDING", (0, 0), (-1, -1), above)])  # fmt: skip
+    """Cells without room of their own. A table names a font even where it sets no text; ours, so that no other is used."""
+    spaces = {"LEFTPADDING": 0, "RIGHTPADDING": 0, "TOPPADDING": above, "BOTTOMPADDING": above, "VALIGN": "TOP",
+              "FONTNAME": _font(REGULAR)}  # fmt: skip
+    return TableStyle([(name, (0, 0), (-1, -1), value) for name, value in spaces.items()])
 
 
 def _foot(canvas: Canvas, document: SimpleDocTemplate, *, title: str) -> None:
     line = _text(f"{title} · page {document.page}", size=8, colour=GREY)
-    line.wrapOn(canvas, A4[0] - 2 * MARGIN, 10 * mm)
-    line.drawOn(canvas, MARGIN, 9 * mm)
+    line.wrapOn(canvas, INNER, 10 * mm)
+    line.drawOn(canvas, MARGIN + 6, 9 * mm)
 
 
 # --- what is drawn -----------------------------------------------------------------------------------
@@ -128,7 +137,7 @@ class DrawnPage(Flowable):
         self.image = previews / f"page-{self.sheet.page}.jpg"
         self.scale = min(PICTURE[0] / self.sheet.width, PICTURE[1] / self.sheet.height)  # pt in a mm of the sheet
         self.width, self.drawn = self.sheet.width * self.scale, self.sheet.height * self.scale
-        self.height = self.drawn + 6 * mm + (2 * DOT + 4 if self.sheet.unboxed else 0)
+        self.height = self.drawn + 6 * mm + -(-len(self.sheet.unboxed) // IN_A_ROW) * STEP
 
     def draw(self) -> None:
         canvas, sheet = self.canv, self.sheet
@@ -158,7 +167,8 @@ class DrawnPage(Flowable):
         text.wrapOn(self.canv, PICTURE[0], 10 * mm)
         text.drawOn(self.canv, 0, -4 * mm)
         for place, mark in enumerate(self.sheet.unboxed):
-            _dot(self.canv, mark.number, mark.severity, x=DOT + place * 2.4 * DOT, y=-5 * mm - DOT)
+            row, column = divmod(place, IN_A_ROW)
+            _dot(self.canv, mark.number, mark.severity, x=DOT + column * STEP, y=-5 * mm - DOT - row * STEP)
 
 
 class Dot(Flowable):
@@ -176,7 +186,7 @@ class Dot(Flowable):
 class Legend(Flowable):
     """What the lines over the pictures mean."""
 
-    height = 7 * mm
+    height = 4 * mm
 
     def draw(self) -> None:
         x = 0.0
@@ -185,11 +195,11 @@ class Legend(Flowable):
         for name, words in said.items():
             colour, dashes = LINES[name]
             _line(self.canv, colour, dashes=dashes, width=1)
-            self.canv.line(x, 5, x + 5 * mm, 5)
+            self.canv.line(x, 3, x + 5 * mm, 3)
             text = _text(words, size=8, colour=GREY)
             text.wrapOn(self.canv, 60 * mm, 5 * mm)
-            text.drawOn(self.canv, x + 7 * mm, 0)
-            x += 58 * mm
+            text.drawOn(self.canv, x + 7 * mm, -1)
+            x += 13 * mm + stringWidth(words, _font(REGULAR), 8)
 
 
 def _line(

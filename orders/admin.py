@@ -1,5 +1,6 @@
 """Settings of orders in the admin: customers, products, shipment methods, triggers. Orders themselves have their pages."""
 
+import re
 from typing import Any
 
 from babel import Locale
@@ -12,7 +13,8 @@ from django.http import HttpRequest
 from orders.forms import is_web_address
 from orders.models import Customer, CustomerProduct, Product, ShipmentMethod, Trigger
 
-COUNTRIES = {code for code in Locale("en").territories if len(code) == 2 and code.isalpha()} - {"EU", "EZ", "UN", "ZZ"}
+NO_COUNTRIES = {"EU", "EZ", "UN", "ZZ"}  # regions that CLDR lists beside the countries
+COUNTRIES = {str(code) for code in Locale("en").territories if re.fullmatch("[A-Z]{2}", str(code))} - NO_COUNTRIES
 FORMATS = {"pdf", "jpeg", "png", "tiff"}
 PROFILES = (("digital", "Digital"), ("sheetfed", "Sheetfed offset"), ("large_format", "Large format"))
 

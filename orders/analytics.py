@@ -119,15 +119,15 @@ def stays(since: datetime) -> list[Stay]:
     Nearest-rank percentiles: the rows of a status are numbered by their time, and those at the middle and at nine
     tenths are read; SQLite and PostgreSQL both can.
     """
-    by_status = {"partition_by": [F("source")]}
     numbered = Event.objects.filter(id__gte=first_id(since), seconds__isnull=False).annotate(
-        rank=Window(RowNumber(), order_by=["seconds"], **by_status), total=Window(Count("pk"), **by_status)
+        rank=Window(RowNumber(), partition_by=[F("source")], order_by=["seconds"]),
+        total=Window(Count("pk"), partition_by=[F("source")]),
     )
     median, p90 = (F("total") + 1) / 2, (F("total") * 9 + 9) / 10
     read = numbered.filter(Q(rank=median) | Q(rank=p90)).order_by("rank").values_list("source", "seconds", "total")
     found: dict[str, list[tuple[float, int]]] = {}
     for source, seconds, total in read:
-        found.setdefault(source, []).append((seconds, total))
+        found.setdefault(source, []).append((seconds or 0.0, total))
     return [
         Stay(status.value, str(status.label), found[status][0][1], found[status][0][0], found[status][-1][0])
         for status in Status

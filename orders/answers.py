@@ -217,7 +217,10 @@ def actions_of(order: Order) -> list[str]:
 
 
 def history_of(order: Order) -> HistoryAnswer:
-    return HistoryAnswer(history=[_entry(event) for event in order.events.order_by("sequence")])
+    """Everything that happened, but for the notes that staff leave each other."""
+    return HistoryAnswer(
+        history=[_entry(event) for event in order.events.exclude(kind="order.noted").order_by("sequence")]
+    )
 
 
 def product_of(product: Product) -> ProductAnswer:

@@ -13,7 +13,7 @@ from django.utils.html import escape
 
 from gelatoconnect.lib.problems import Problem
 from orders import drafts
-from orders.models import Address, Order, PrintFile, Product, ShipmentMethod
+from orders.models import Address, Order, Product, ShipmentMethod
 
 # Lenient: hosts of the house's own network have no dots. Whether it may be reached is judged when it is.
 is_web_address = RegexValidator(r"^https?://\S+$", "This is no web address: it begins with https:// or http://.")
@@ -71,7 +71,7 @@ class AddressForm(AmendForm):
 
     def prepare(self) -> None:
         self.fields.update(forms.fields_for_model(Address, fields=Address.FIELDS, labels=ADDRESS_LABELS))  # type: ignore[arg-type]
-        self.initial = self.order.address.as_dict() | self.initial
+        self.initial = self.order.address.as_dict()
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or self.cleaned_data
@@ -94,24 +94,33 @@ class ShipmentForm(AmendForm):
         methods = ShipmentMethod.objects.filter(active=True).order_by("name")
         choices = {"": "Any", now: now or "Any"} | {each.uid: f"{each.name} ({each.uid})" for each in methods}
         self.fields["shipment_method"].choices = [*choices.items()]  # type: ignore[attr-defined]
-        self.initial = {"shipment_method": now} | self.initial
+        self.initial = {"shipment_method": now}
 
 
 class FilesForm(AmendForm):
-    """New addresses of print files; one that is empty or not sent stays as it is."""
+    """New addresses of print files, and files for items that have none; what is empty or not sent stays as it is."""
 
     def prepare(self) -> None:
-        files = PrintFile.objects.filter(item__order=self.order).select_related("item")
-        self.known = {f"file-{file.pk}": file for file in files.order_by("item__number", "pk")}
+        items = list(self.order.items.prefetch_related("files"))
+        self.known = {f"file-{file.pk}": file for item in items for file in item.files.all()}
+        self.without = {f"new-{item.pk}": item for item in items if not item.files.all()}
         for name, file in self.known.items():
-            self.fields[name] = forms.CharField(
-                required=False, max_length=2048, initial=file.url, label=f"Item {file.item.number}, {file.type} file",
-                validators=[is_web_address], widget=forms.URLInput,
-            )  # fmt: skip
+            number = next(item.number for item in items if item.pk == file.item_id)
+            self._ask(name, f"Item {number}, {file.type} file", url=file.url)
+        for name, item in self.without.items():
+            self._ask(name, f"Item {item.number}, print file")
+
+    def _ask(self, name: str, label: str, *, url: str = "") -> None:
+        self.fields[name] = forms.CharField(required=False, max_length=2048, initial=url, label=label,
+                                            validators=[is_web_address], widget=forms.URLInput)  # fmt: skip
 
     def changes(self) -> dict[str, Any]:
-        asked = {self.known[name]: url for name, url in self.cleaned_data.items() if url}
-        return {"files": {file.pk: url for file, url in asked.items() if url != file.url}}
+        said = {name: url for name, url in self.cleaned_data.items() if url}
+        files = {file.pk: said[name] for name, file in self.known.items() if said.get(name, file.url) != file.url}
+        return {
+            "files": files,
+            "new_files": {item.pk: said[name] for name, item in self.without.items() if name in said},
+        }
 
 
 class SignOffForm(AmendForm):

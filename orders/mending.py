@@ -17,6 +17,7 @@ PLACES = (
     (re.compile(r"^/shippingAddress\b"), "address"),
     (re.compile(r"^/shipmentMethodUid\b"), "shipment"),
     (re.compile(r"^/items/(\d+)/files/(\d+)"), "files"),
+    (re.compile(r"^/items/(\d+)/files"), "files"),
     (re.compile(r"^/items/(\d+)/product"), "products"),
     (re.compile(r"^/items/(\d+)"), ""),
 )
@@ -68,7 +69,7 @@ def _place(path: str, items: list[Item]) -> tuple[str, str, str]:
         return "", "Order", ""
     item, label = items[place], f"Item {items[place].number}: {items[place].name}"
     if not rest:
-        return name, label, f"item-{item.pk}"
+        return name, label, f"{'new' if name == 'files' else 'item'}-{item.pk}"
     files = list(item.files.all())
     if rest[0] >= len(files):
         return "", label, ""

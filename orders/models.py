@@ -328,6 +328,7 @@ class Delivery(Identified):
         constraints = [models.UniqueConstraint(fields=["event", "listener", "target"], name="delivery_once")]
         indexes = [
             models.Index(fields=["due"], name="delivery_due", condition=models.Q(state="due")),
+            models.Index(fields=["listener", "-id"], name="delivery_listener"),
             models.Index(fields=["listener", "state", "-id"], name="delivery_list"),
         ]
         permissions = [("replay_delivery", "Can send deliveries again")]

@@ -15,9 +15,14 @@ from orders.answers import PackageAnswer
 from orders.events import Permanent, TryLater, listen
 from orders.models import Delivery, Event, Order, Trigger
 
+# What staff do among themselves is nobody else's business.
+IN_HOUSE = frozenset({"order.noted", "order.signed_off"})
+
 
 def matching(event: Event) -> Iterator[str]:
     """Ids of the active triggers that want this event: the customer's own and those for all."""
+    if event.kind in IN_HOUSE:
+        return
     wanted = Trigger.objects.filter(Q(customer=event.customer_id) | Q(customer=None), active=True)
     for id, pattern in wanted.values_list("id", "event"):
         if fnmatchcase(event.kind, pattern):

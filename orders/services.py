@@ -108,6 +108,13 @@ class Changes:
             forgotten.save(force_update=True)
         return said
 
+    def new_files(self, order: Order, value: Mapping[UUID, str]) -> dict[str, Any]:
+        """A print file for items that have none, by item id: its address."""
+        items = order.items.filter(pk__in=value, files=None)
+        for item in items:
+            PrintFile.objects.create(item=item, url=value[item.pk])
+        return {f"item.{item.number}.file": [None, value[item.pk]] for item in items}
+
     def products(self, order: Order, value: Mapping[UUID, Product]) -> dict[str, Any]:
         """Products of items, by item id."""
         said = {}

@@ -5,7 +5,7 @@ Lengths in mm from the top left of the sheet as it is seen.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from orders.models import PrintFile, Product
 
@@ -131,7 +131,7 @@ def _grown(box: Box, by: float, width: float, height: float) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def _is_box(found: Any) -> bool:
+def _is_box(found: Any) -> TypeGuard[list[float]]:
     return isinstance(found, list) and len(found) == 4 and all(isinstance(side, int | float) for side in found)
 
 

@@ -25,9 +25,7 @@ def post(trigger: Trigger, delivery: Delivery, *, body: bytes) -> None:
         raise (Permanent if failure.permanent else TryLater)(f"{failure.code}: {failure.message}") from failure
     report["answer"] = {"status": answer.status, "body": answer.body.decode(errors="replace")}
     if not 200 <= answer.status < 300:
-        raise TryLater(
-            f"The receiver answered {answer.status}.", after=answer.retry_after
-        )
+        raise TryLater(f"The receiver answered {answer.status}.", after=answer.retry_after)
 
 
 def signed(id: str, timestamp: int, body: bytes, *, secret: str) -> dict[str, str]:

@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.db.models import F
 
-from gelatoconnect import roles
 from gelatoconnect.lib.problems import Problem
 from orders.drafts import Draft, read
 from orders.models import Customer, Order, Product
@@ -14,9 +13,9 @@ from orders.services import move, place
 
 _numbers = count(1)
 
-# How an order comes to each status, step by step.
 FAILURE = Problem("ADDRESS_POSTCODE_FORMAT", "123 is not a postcode of Germany.", "/shippingAddress/postCode",
                   hint="Send five digits.")  # fmt: skip
+# How an order comes to each status, step by step.
 _WAY = ("accept", "release", "start", "finish", "package", "ship", "travel", "arrive")
 _STATUSES = (
     "received",
@@ -79,8 +78,7 @@ def make_order(
 
 
 def make_user(role: str = "Manager", **fields: Any) -> User:
-    """A person of the staff with the permissions of `role`, as gelatoconnect.roles gives them."""
-    roles.write_groups()
+    """A person of the staff with the permissions that `role` has since the migrations (gelatoconnect.roles)."""
     user = User.objects.create_user(**{"username": f"{role.split()[0].lower()}-{next(_numbers)}"} | fields)
     user.groups.add(Group.objects.get(name=role))
     return user

@@ -87,7 +87,8 @@ class Child:
 
     def _listen(self, *, seconds: float) -> tuple[list[bytes], dict[str, str] | None]:
         """What the child says, in two lines or fewer, and why it was stopped, if it was."""
-        deadline, buffer, lines = time.monotonic() + seconds, b"", []
+        deadline, buffer = time.monotonic() + seconds, b""
+        lines: list[bytes] = []
         while len(lines) < 2:
             ready = select.select([self.said, 0], [], [], max(0, deadline - time.monotonic()))[0]
             if 0 in ready:  # the owner asks one question at a time: this can only be the end
@@ -180,7 +181,8 @@ def _limit() -> None:
     _libc.prctl(DIE_WITH_PARENT, signal.SIGKILL)
     _libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     for what, now, most in (
-        (resource.RLIMIT_AS, MEMORY, MEMORY), (resource.RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS),
+        (resource.RLIMIT_AS, MEMORY, MEMORY),
+        (resource.RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS + 5),  # equal ones would end it by SIGKILL, like any crash
         (resource.RLIMIT_FSIZE, 0, PREVIEW_BYTES), (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
     ):  # fmt: skip

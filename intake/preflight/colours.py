@@ -6,6 +6,8 @@ from typing import Any
 
 import pikepdf
 
+from intake.preflight.tokens import spelled
+
 PROCESS = {"Cyan", "Magenta", "Yellow", "Black", "All", "None"}
 """Names that are no spot colours (GWG 2022, I00003)."""
 
@@ -43,10 +45,10 @@ def space_of(described: Any, named: dict[str, Any] | None = None, *, depth: int 
     if depth > DEEPEST:
         return UNKNOWN
     if isinstance(described, pikepdf.Name):
-        return named_space(str(described), named, depth)
+        return named_space(spelled(described), named, depth)
     if not isinstance(described, pikepdf.Array) or not len(described):
         return UNKNOWN
-    family = str(described[0])
+    family = spelled(described[0])
     if family in ("/ICCBased", "/Indexed", "/I", "/Separation", "/DeviceN") and len(described) < 2:
         return UNKNOWN
     if family == "/ICCBased":
@@ -56,9 +58,9 @@ def space_of(described: Any, named: dict[str, Any] | None = None, *, depth: int 
         base = space_of(described[1], named, depth=depth + 1)
         return Space(base.label, 1, base.names, indexed=True)
     if family == "/Separation":
-        return Space("separation", 1, (str(described[1])[1:],))
+        return Space("separation", 1, (spelled(described[1])[1:],))
     if family == "/DeviceN":
-        names = tuple(str(name)[1:] for name in described[1])  # type: ignore[union-attr]
+        names = tuple(spelled(name)[1:] for name in described[1])  # type: ignore[union-attr]
         return Space("devicen", len(names), names)
     return named_space(family, {}, depth)
 

@@ -7,6 +7,7 @@ import pikepdf
 
 from intake.preflight.facts import Document, Intent, Layer
 from intake.preflight.resources import Key
+from intake.preflight.tokens import spelled
 
 _XMP_PDFX = re.compile(rb"GTS_PDFXVersion(?:=[\"']|>)\s*([^\"'<]{1,40})")
 MULTIMEDIA = {"/Movie", "/Sound", "/Screen", "/RichMedia", "/3D"}
@@ -37,7 +38,7 @@ def _look_at_objects(pdf: pikepdf.Pdf, found: Document) -> None:
         if "/S" in one and "/JS" in one:
             found["javascript"] = True
         subtype = one.get("/Subtype")
-        if subtype is not None and str(subtype) in MULTIMEDIA:
+        if subtype is not None and spelled(subtype) in MULTIMEDIA:
             found["multimedia"] = True
         if isinstance(one, pikepdf.Stream):
             found["external_streams"] |= "/F" in one
@@ -81,7 +82,7 @@ def _intent(one: Any) -> Intent:
         except pikepdf.PikepdfError:
             pass
     return {
-        "kind": str(one.get("/S", "/"))[1:],
+        "kind": spelled(one.get("/S", "/"))[1:],
         "condition": _text(one.get("/OutputConditionIdentifier")),
         "profile_class": header[12:16].decode("latin-1"),
         "profile_space": header[16:20].decode("latin-1"),

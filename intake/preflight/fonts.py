@@ -6,6 +6,7 @@ from typing import Any
 import pikepdf
 
 from intake.preflight.facts import Font
+from intake.preflight.tokens import spelled
 
 _SUBSET = re.compile(r"^[A-Z]{6}\+")
 _PROGRAMS = ("/FontFile", "/FontFile2", "/FontFile3")
@@ -14,8 +15,8 @@ _MAGIC = (b"%!", b"\x80\x01", b"\0\1\0\0", b"true", b"typ1", b"OTTO", b"ttcf", b
 
 
 def describe_font(font: Any, *, page: int) -> Font:
-    kind = str(font.get("/Subtype", "/unknown"))[1:]
-    name = str(font.get("/BaseFont", font.get("/Name", "/unnamed")))[1:]
+    kind = spelled(font.get("/Subtype", "/unknown"))[1:]
+    name = spelled(font.get("/BaseFont", font.get("/Name", "/unnamed")))[1:]
     program = font_program(font)
     return {
         "name": _SUBSET.sub("", name),

@@ -14,7 +14,7 @@ from intake.preflight.fonts import is_broken
 from intake.preflight.geometry import Matrix, bounds, corners, times
 from intake.preflight.limits import FONTS_KEPT, IMAGES_KEPT, PAGES, Broken, Budget, LimitHit
 from intake.preflight.resources import Shelf, content_of, matrix_of
-from intake.preflight.tokens import tokens_of
+from intake.preflight.tokens import spelled, tokens_of
 
 BOXES = {"media": "/MediaBox", "crop": "/CropBox", "bleed": "/BleedBox", "trim": "/TrimBox", "art": "/ArtBox"}
 LETTER = [0.0, 0.0, 612.0, 792.0]
@@ -85,7 +85,7 @@ def _read_page(page: Any, shelf: Shelf, budget: Budget, *, number: int, images: 
     facts = _boxes_of(page, unit)
     group = page.get("/Group")
     if isinstance(group, pikepdf.Dictionary) and isinstance(group.get("/CS"), pikepdf.Name):
-        facts["blend_space"] = str(group["/CS"])[1:]
+        facts["blend_space"] = spelled(group["/CS"])[1:]
     ctm: Matrix = (unit, 0, 0, unit, 0, 0)
     walker = Walker(shelf, budget, page=number, ctm=ctm, images=images)
     try:
@@ -170,7 +170,7 @@ def _walk_annotations(page: Any, walker: Walker, ctm: Matrix) -> list[Annotation
     listed = page.get("/Annots")
     found: list[Annotation] = []
     for one in listed if isinstance(listed, pikepdf.Array) else ():
-        if not isinstance(one, pikepdf.Dictionary) or str(one.get("/Subtype")) in _NOT_PAINTED:
+        if not isinstance(one, pikepdf.Dictionary) or spelled(one.get("/Subtype")) in _NOT_PAINTED:
             continue
         flags = int(_number(one.get("/F"), 0))
         appearance = _appearance(one)
@@ -182,7 +182,7 @@ def _walk_annotations(page: Any, walker: Walker, ctm: Matrix) -> list[Annotation
         except (ValueError, TypeError):
             continue
         walker.draw_form(appearance, onto=times(fitted, ctm))
-        found.append({"kind": str(one.get("/Subtype"))[1:], "prints": True, "box": bounds(corners(rect), ctm)})
+        found.append({"kind": spelled(one.get("/Subtype"))[1:], "prints": True, "box": bounds(corners(rect), ctm)})
     return found
 
 
@@ -190,7 +190,7 @@ def _appearance(annotation: Any) -> Any:
     appearances = annotation.get("/AP")
     normal = appearances.get("/N") if isinstance(appearances, pikepdf.Dictionary) else None
     if isinstance(normal, pikepdf.Dictionary) and "/AS" in annotation:
-        normal = normal.get(str(annotation["/AS"]))
+        normal = normal.get(spelled(annotation["/AS"]))
     return normal if isinstance(normal, pikepdf.Stream) else None
 
 

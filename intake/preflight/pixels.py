@@ -8,6 +8,7 @@ import pikepdf
 from PIL import Image
 
 PIECE = 1 << 16
+END_OF_IMAGE = b"\xff\xd9"
 ENOUGH = 0.9
 """Share of the pixels that must be there; viewers forgive a last row that is missing."""
 
@@ -49,9 +50,25 @@ def _is_broken_jpeg(packed: bytes) -> bool:
         image = Image.open(BytesIO(packed), formats=("JPEG",))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return not packed.startswith(b"\xff\xd8")  # of a kind that Pillow does not know, or too large to try
-    image.draft(None, (1, 1))  # the smallest that the data give: all of them are read all the same
     try:
-        image.load()
+        _smallest(image)
+    except (OSError, ValueError, SyntaxError):
+        return _ends_flat(packed + END_OF_IMAGE)  # a marker that is only missing at the end is missed by nobody
+    return False
+
+
+def _ends_flat(packed: bytes) -> bool:
+    """Whether the last tenth of the rows is of one colour, as decoders fill what is missing."""
+    image = Image.open(BytesIO(packed), formats=("JPEG",))
+    try:
+        _smallest(image)
     except (OSError, ValueError, SyntaxError):
         return True
-    return False
+    last = image.crop((0, image.height - 1 - image.height // 10, image.width, image.height))
+    return all(max(band.histogram()) == last.width * last.height for band in last.split())
+
+
+def _smallest(image: Image.Image) -> None:
+    """Decode at the smallest scale that the format gives: all of the data are read all the same."""
+    image.draft(None, (1, 1))
+    image.load()

@@ -5,6 +5,7 @@ many times faster than a full parser, and it walks on through damaged streams.
 """
 
 import re
+from typing import Any
 
 SHOWN = b"("
 """Stands for a string that is not empty."""
@@ -65,6 +66,14 @@ def number(token: bytes) -> float:
         digits = found[1] if found else b""
         sign = -1 if token.startswith(b"-") else 1
         return sign * float(digits) if digits.strip(b".") else 0.0
+
+
+def spelled(name: Any) -> str:
+    """A pikepdf.Name as text, slash included; names of other encodings than UTF-8 keep their bytes as surrogates."""
+    try:
+        return str(name)
+    except UnicodeDecodeError:
+        return name_of(name.unparse())
 
 
 def name_of(token: bytes) -> str:

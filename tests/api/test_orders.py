@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from gelatoconnect.lib.secrets import hashed
 from intake.models import ApiKey, Connector
 from orders.models import Customer, Event, Order
-from orders.services import move
+from orders.services import amend, move
 from tests.conftest import ApiClient
 
 Body = Callable[..., dict[str, Any]]
@@ -90,6 +90,12 @@ def test_a_shipment_change_is_checked_and_refused_when_too_late(api: ApiClient, 
     assert api.put(f"/api/orders/{id}/shipment", {"shipmentMethodUid": "express"}).status_code == 409
 
 
+def test_notes_of_the_staff_are_not_in_the_history_that_customers_read(api: ApiClient, order_body: Body) -> None:
+    id = api.post("/api/orders", order_body()).json()["id"]
+    amend(Order.objects.get(), by="user:ada", note="Customer is difficult")
+    assert [entry["event"] for entry in api.get(f"/api/orders/{id}/history").json()["history"]] == ["order.received"]
+
+
 def test_a_failed_order_can_be_retried(api: ApiClient, order_body: Body) -> None:
     id = api.post("/api/orders", order_body()).json()["id"]
     move(Order.objects.get(), Order.fail, by="system", reason="x")
@@ -162,7 +168,7 @@ def test_odd_search_words_find_nothing_and_break_nothing(api: ApiClient, order_b
     assert response.json().get("orders", []) == []
 
 
-@pytest.mark.parametrize("path", ["/api/nowhere", "/api/gelato/not-an-id/order", "/api/orders/a/b/c", "/api/orders/x/files/y"])
+@pytest.mark.parametrize("path", ["/api/nowhere", "/api/gelato/not-an-id/order", "/api/orders/a/b/c"])
 def test_an_unknown_address_is_a_404_in_the_shape_of_errors(api: ApiClient, path: str) -> None:
     for response in (api.get(path), api.post(path), api.put(path)):
         assert (response.status_code, response.json()["errors"][0]["code"]) == (404, "NOT_FOUND")

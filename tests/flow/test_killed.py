@@ -27,7 +27,7 @@ def test_an_order_is_created_though_its_worker_was_killed_in_the_middle_of_the_d
     assert house.order(id)["fulfillmentStatus"] == "received"
 
     site.held["/slow.pdf"].set()
-    # The lease of the killed worker would end within a minute; here that minute is over.
+    # The lease of the killed worker would run out by itself; here its time is over.
     house.ask("UPDATE orders_delivery SET due = '2020-01-01 00:00:00' WHERE state = 'due' AND listener = 'check'")
     house.wait_for(id, "created")
 

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 from orders import webhooks
 from orders.events import LISTENERS, sweep
 from orders.models import Attempt, Customer, Delivery, Order, Trigger
-from orders.services import move
+from orders.services import amend, move
 
 
 class Receiver:
@@ -151,6 +151,11 @@ def test_a_trigger_hears_only_its_customers_events_of_its_kind(receiver: Receive
     draft = {"orderReferenceId": "X", "shippingAddress": {}, "items": [{"quantity": 1}]}
     place(read(draft), customer=customer, products=[None], by="x")
     assert {delivery.target for delivery in Delivery.objects.all()} == {str(mine.pk), str(everyone.pk)}
+
+
+def test_what_staff_note_among_themselves_is_told_to_nobody(trigger: Trigger, order: Order) -> None:
+    amend(order, by="user:ada", note="Customer is difficult")
+    assert [delivery.event.kind for delivery in Delivery.objects.all()] == ["order.received"]
 
 
 def test_mail_tells_the_problems_and_how_to_mend_them(customer: Customer, order: Order) -> None:

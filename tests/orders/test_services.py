@@ -92,6 +92,15 @@ def test_a_new_file_address_forgets_what_was_known_of_the_old_content(order: Ord
     assert (file.url, file.sha256, file.size, file.page_count) == ("https://files.example/new.pdf", "", None, None)
 
 
+def test_an_item_without_a_file_is_given_one(order: Order) -> None:
+    item = order.items.get()
+    amend(order, by="user:ada", new_files={item.pk: "https://files.example/second.pdf"})
+    assert [file.url for file in PrintFile.objects.all()] == ["https://files.example/card.pdf"]
+    PrintFile.objects.all().delete()
+    amend(order, by="user:ada", new_files={item.pk: "https://files.example/new.pdf"})
+    assert [file.url for file in PrintFile.objects.all()] == ["https://files.example/new.pdf"]
+
+
 def test_pieces_are_canceled_but_never_more_than_are_unpacked(order: Order) -> None:
     item = order.items.get()
     amend(order, by="user:ada", cancel={item.pk: 5})

@@ -56,7 +56,7 @@ def card(
 
 def saved(pdf: Pdf, **how: object) -> bytes:
     out = BytesIO()
-    pdf.save(out, deterministic_id=not how, **how)
+    pdf.save(out, deterministic_id=not how, compress_streams=False, **how)
     return out.getvalue()
 
 

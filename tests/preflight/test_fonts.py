@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from pikepdf import Pdf
+from pikepdf import Dictionary, Name, Pdf
 
 from intake.preflight import SHEETFED
 from tests.preflight.samples import GOOD, GROUND, TRIM, card, codes
@@ -61,3 +61,27 @@ def test_white_text_must_be_larger_offset(look: Callable) -> None:
 ])  # fmt: skip
 def test_lines_are_measured_as_they_are_printed(look: Callable, content: bytes, said: dict[str, str]) -> None:
     assert codes(look(card(GOOD + b"0 0 0 1 K " + content))) == said
+
+
+def test_names_that_are_no_unicode_are_read(look: Callable) -> None:
+    content = card(GOOD + b"BT /F_N 12 Tf 50 50 Td (x) Tj ET", change=_named_f_n).replace(b"/F_N", b"/F\xe9N")
+    content = content.replace(b"/Odd-Name", b"/Odd\xe9Name")
+    [bare] = [font for font in look(content)["fonts"] if not font["embedded"] and font["shown"]]
+    assert bare["name"] == "Odd?Name"
+
+
+def _named_f_n(pdf: Pdf) -> None:
+    pdf.pages[0].obj.Resources.Font["/F_N"] = Dictionary(Subtype=Name.Type1, BaseFont=Name("/Odd-Name"))
+
+
+def test_drawn_fonts_and_courier_are_noted(look: Callable) -> None:
+    def change(pdf: Pdf) -> None:
+        fonts = pdf.pages[0].obj.Resources.Font
+        fonts.F1.BaseFont = Name.Courier
+        fonts.F3 = Dictionary(Subtype=Name.Type3, Name=Name.Drawn)
+
+    content = GOOD + b"BT /F3 1 Tf 50 50 Td (x) Tj ET"
+    said = codes(look(card(content, change=change)), info=True)
+    assert {code: severity for code, severity in said.items() if code in ("FONT_TYPE3", "FONT_COURIER")} == {
+        "FONT_TYPE3": "info", "FONT_COURIER": "info"}  # fmt: skip
+    assert not {"FONT_TYPE3", "FONT_COURIER"} & codes(look(card()), info=True).keys()

