@@ -11,8 +11,8 @@ from bench.shop import open_shop, running
 from gelatoconnect.lib.broker import REST
 from gelatoconnect.supervisor import Child
 
-ROUNDS = 2  # the three states take turns, so that what else the machine does is shared among them
-COUNT = 750  # orders in each state of each round
+ROUNDS = 4  # the three states take turns, so that what else the machine does is shared among them
+COUNT = 500  # orders in each state of each round
 CLIENTS = 2  # few, so that they wait for the broker if for anything, and not for each other
 STATES = ("up", "frozen", "killed")
 

@@ -48,7 +48,9 @@ def median(values: Iterable[float]) -> float:
 
 
 def machine() -> str:
-    return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    """What the figures were taken on, and how busy it was before (the load average of the last minute)."""
+    load = os.getloadavg()[0]
+    return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, load {load:.1f}"
 
 
 def _shown(cell: Any) -> str:

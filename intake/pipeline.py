@@ -62,18 +62,11 @@ def read(request: OrderRequest, *, by: str = "") -> Outcome:
     connector, kind = request.connector, CONNECTOR_TYPES[request.connector.type]
     try:
         case, warnings = understand(request)
-        with transaction.atomic():
-            order = place(
-                case.draft,
-                customer=case.customer,
-                products=case.products,
-                by=by or f"connector:{connector.name}",
-                channel=kind.name,
-                connector=connector.pk,
-                problems=warnings,
-                once=case.draft.prevent_duplicate or connector.prevent_duplicates,
-            )
-            return _record(request, Outcome(201, order=order), kind)
+        order = place(case.draft, customer=case.customer, products=case.products, by=by or f"connector:{connector.name}",
+                      channel=kind.name, connector=connector.pk, problems=warnings,
+                      once=case.draft.prevent_duplicate or connector.prevent_duplicates,
+                      also=lambda order: _record(request, Outcome(201, order=order), kind))  # fmt: skip
+        return Outcome(201, order=order, answer=request.answer)
     except Rejected as refusal:
         return _record(request, Outcome(refusal.status, problems=refusal.problems), kind)
     except Duplicate as refusal:

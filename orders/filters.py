@@ -41,8 +41,9 @@ class OrderFilter(filters.FilterSet):
     view = filters.ChoiceFilter(
         method="in_view", choices=[(name, label) for name, (label, _) in VIEWS.items()], label="View"
     )
-    status = filters.MultipleChoiceFilter(choices=Status.choices, label="Status")
-    customer = filters.ModelMultipleChoiceFilter("customer__reference", queryset=Customer.objects.all(),
+    # An order is found once anyway: DISTINCT would sort all of them first.
+    status = filters.MultipleChoiceFilter(choices=Status.choices, label="Status", distinct=False)
+    customer = filters.ModelMultipleChoiceFilter(method="of_customers", queryset=Customer.objects.all(),
                                                  to_field_name="reference", label="Customer")  # fmt: skip
     channel = InFilter(lookup_expr="in", label="Channel")
     country = InFilter(lookup_expr="in", label="Country")
@@ -62,6 +63,9 @@ class OrderFilter(filters.FilterSet):
 
     def find(self, orders: QuerySet[Order], _name: str, text: str) -> QuerySet[Order]:
         return search.find(orders, text)
+
+    def of_customers(self, orders: QuerySet[Order], _name: str, customers: list[Customer]) -> QuerySet[Order]:
+        return orders.filter(customer__in=[customer.pk for customer in customers]) if customers else orders
 
     def in_view(self, orders: QuerySet[Order], _name: str, view: str) -> QuerySet[Order]:
         orders = orders.filter(VIEWS[view][1])

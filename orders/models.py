@@ -184,7 +184,7 @@ class Order(Lifecycle, Identified):
             models.Index(fields=["country", "-id"], name="order_country"),
             models.Index(fields=["channel", "-id"], name="order_channel"),
             models.Index(fields=["-id"], name="order_held", condition=models.Q(held=True)),
-            models.Index(fields=["ship_by", "-id"], name="order_ship_by"),
+            models.Index(fields=["status", "ship_by"], name="order_ship_by"),
         ]
         permissions = [
             ("cancel_order", "Can cancel orders"),

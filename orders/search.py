@@ -1,13 +1,13 @@
 """Finding orders by what people type: an id, a reference, a name, an e-mail, a tracking code, or a piece of one.
 
-Exact matches come alone; otherwise pieces of three letters and more are found by a trigram index (pg_trgm on
-PostgreSQL, FTS5 on SQLite), shorter ones as the beginning of a reference. A piece that very many orders share is not
-looked up in the index: walking the newest orders finds a page of them sooner.
+Exact matches come alone. What has digits, or less than three letters, is looked for as the beginning of a reference;
+other pieces, and those that begin none, by a trigram index (pg_trgm on PostgreSQL, FTS5 on SQLite). A piece that very
+many orders share is not looked up in the index: walking the newest orders finds a page of them sooner.
 """
 
 from django.db import connection
 from django.db.models import Q, QuerySet, Value
-from django.db.models.functions import Concat
+from django.db.models.functions import Concat, Left
 
 from gelatoconnect.lib.ids import parse_id
 from orders.models import Order, SearchEntry
@@ -23,8 +23,13 @@ def find(orders: QuerySet[Order], text: str) -> QuerySet[Order]:
     exact = Q(reference=text) | Q(pk=parse_id(text)) if parse_id(text) else Q(reference=text)
     if Order.objects.filter(exact).exists():
         return orders.filter(exact)
-    if len(text) < 3:
-        return orders.filter(reference__gte=text, reference__lt=text + "\U0010ffff")
+    if len(text) < 3 or any(letter.isdigit() for letter in text):
+        beginning = Order.objects.order_by().filter(reference__gte=text, reference__lt=text + "\U0010ffff")
+        ids = list(beginning.values_list("pk", flat=True)[: COMMON + 1])
+        if len(ids) > COMMON:
+            return orders.alias(beginning=Left("reference", len(text))).filter(beginning=text)
+        if ids or len(text) < 3:
+            return orders.filter(pk__in=ids)
     entries = _entries_with(text.lower())
     if len(entries) <= COMMON:
         return orders.filter(search_entry__in=entries)

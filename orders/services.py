@@ -31,10 +31,12 @@ class Duplicate(Exception):
 
 
 def place(draft: drafts.Draft, *, customer: Customer, products: Sequence[Product | None], by: str, channel: str = "api",
-          connector: UUID | None = None, once: bool = False, problems: Iterable[Problem] = ()) -> Order:  # fmt: skip
+          connector: UUID | None = None, once: bool = False, problems: Iterable[Problem] = (),
+          also: Callable[[Order], object] = lambda order: None) -> Order:  # fmt: skip
     """Give birth to the order that `draft` asks for: Received, or Draft when it says so.
 
     products: one for each item, in order. once: refuse a reference that this customer has used before (Duplicate).
+    also: what is to be written in the same transaction.
     """
     try:
         with transaction.atomic():
@@ -45,19 +47,16 @@ def place(draft: drafts.Draft, *, customer: Customer, products: Sequence[Product
             if draft.order_type == "order":
                 order.submit()
             # Keys are made here and foreign keys are checked at the commit: the event may go first and number itself.
-            emit(
-                order,
-                "order.received" if draft.order_type == "order" else "order.saved",
-                by=by,
-                target=order.status,
-                channel=channel,
-            )
+            kind = "order.received" if draft.order_type == "order" else "order.saved"
+            emit(order, kind, by=by, target=order.status, channel=channel)
             order.address.save(force_insert=True)
             order.save(force_insert=True)
             _insert_items(order, draft.items, products)
             SearchEntry(order=order, text=search.words_of(order)).save(force_insert=True)
+            also(order)
     except IntegrityError:
-        _refuse_second(customer, draft.order_reference_id)
+        if once:  # another one was quicker
+            _refuse_second(customer, draft.order_reference_id)
         raise
     return order
 

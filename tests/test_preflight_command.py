@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from pikepdf import Name
 
 from gelatoconnect import specimens
 from gelatoconnect.management.commands.preflight import readable, watched
@@ -154,7 +155,7 @@ def test_a_file_that_may_not_be_read_fails_and_the_others_are_judged(
 def test_verdicts_are_coloured_on_a_terminal_only(folder: Path) -> None:
     coloured, plain = run(folder, force_color=True)[0], run(folder)[0]
     assert coloured[0] == f"{folder}/a.pdf (pdf, 1 page): {GREEN}passed{PLAIN}"
-    assert coloured[2] == f"{folder}/b.txt (unknown): {RED}failed{PLAIN}"
+    assert f"{folder}/b.txt (unknown): {RED}failed{PLAIN}" in coloured
     assert "\x1b" not in "".join(plain)
 
 
@@ -162,7 +163,7 @@ def test_names_from_files_do_not_steer_the_terminal(tmp_path: Path) -> None:
     def renamed(pdf: Any) -> None:
         font = embedded_font(pdf)
         del font.FontDescriptor
-        font.BaseFont = type(font.BaseFont)("/Evil\x1b]0;owned\x07")
+        font.BaseFont = Name("/Evil\x1b]0;owned\x07")
         pdf.pages[0].Resources.Font.F1 = font
 
     (tmp_path / "a\x1b[2Jb.pdf").write_bytes(card(change=renamed))

@@ -29,15 +29,18 @@ def page(queryset: QuerySet, *, cursor: str = "", limit: int = 50) -> Page:
     """
     back, edge = cursor.startswith("~"), parse_id(cursor.lstrip("~"))
     if edge and back:
-        found = list(queryset.filter(id__gt=edge).order_by("id")[: limit + 1])
-        rows, newer, older = found[:limit][::-1], len(found) > limit, True
+        found = _ids(queryset.filter(id__gt=edge).order_by("id"), limit + 1)
+        ids, newer, older = found[:limit][::-1], len(found) > limit, True
     else:
-        chosen = queryset.filter(id__lt=edge) if edge else queryset
-        found = list(chosen.order_by("-id")[: limit + 1])
-        rows, newer, older = found[:limit], edge is not None, len(found) > limit
-    return Page(
-        rows, next=f"{rows[-1].pk}" if rows and older else "", previous=f"~{rows[0].pk}" if rows and newer else ""
-    )
+        found = _ids((queryset.filter(id__lt=edge) if edge else queryset).order_by("-id"), limit + 1)
+        ids, newer, older = found[:limit], edge is not None, len(found) > limit
+    rows = list(queryset.filter(pk__in=ids).order_by("-id")) if ids else []
+    return Page(rows, next=f"{ids[-1]}" if ids and older else "", previous=f"~{ids[0]}" if ids and newer else "")
+
+
+def _ids(queryset: QuerySet, count: int) -> list[Any]:
+    """Ids alone need no joins: with them a planner may begin at the wrong table."""
+    return list(queryset.values_list("pk", flat=True)[:count])
 
 
 def capped_count(queryset: QuerySet, *, cap: int = COUNTED) -> int:

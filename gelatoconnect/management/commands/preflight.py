@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -130,9 +131,11 @@ def judge_all(files: list[Path], profile: preflight.Profile) -> Iterator[Judged]
 
 
 def judge_one(path: Path, *, profile: preflight.Profile) -> Judged:
+    """With previews: from them it is seen what is blank."""
     try:
-        with TemporaryDirectory(prefix="preflight-") as previews:  # from them it is seen what is blank, and bare bleed
-            facts = preflight.inspect(path, previews=Path(previews))
+        with TemporaryDirectory(prefix="preflight-") as folder:
+            named = path if is_text(str(path.resolve())) else Path(copyfile(path, Path(folder) / "file"))
+            facts = preflight.inspect(named, previews=Path(folder))
     except OSError as error:
         unread = Problem(
             "FILE_UNREADABLE", f"The file cannot be read: {error.strerror}.", hint="Check who may read it."
@@ -150,6 +153,11 @@ def watched(found: Iterable[Judged], *, total: int) -> Iterator[Judged]:
         yield each
         if counts and number < total:
             print(f"{number} of {total} …", end="", file=sys.stderr, flush=True)
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8: the libraries that read PDF take no other."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def shown(path: Path) -> str:

@@ -26,7 +26,7 @@ from gelatoconnect.supervisor import Program, Supervisor, say
 from orders.models import Customer
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-WEB_THREADS = 4  # requests that one web process works on at a time
+WEB_THREADS = 2  # requests that one web process works on at a time
 LONGEST_SOCKET_PATH = 100  # bytes; unix(7) allows 108 on Linux and 104 elsewhere
 
 
