@@ -6,6 +6,7 @@ from functools import cache, partial
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from unicodedata import normalize
 from xml.sax.saxutils import escape
 
@@ -22,7 +23,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from gelatoconnect.lib import storage
-from intake.reports import Fault, Part, Picture, Report, report_of
+from intake.reports import Fault, Part, Picture, Report, counted, report_of
 from orders.models import Order
 from orders.sheets import Box, Sheet
 
@@ -40,6 +41,7 @@ LINES = {
     "safe": (HexColor("#1d8a3a"), [1, 2]),
 }
 SEVERITIES = {"error": "Error", "warning": "Warning"}
+_registering = Lock()
 DOT = 2.4 * mm  # radius of a number in a circle
 STEP = 2.4 * DOT  # from one to the next
 IN_A_ROW = int(PICTURE[0] // STEP)
@@ -79,27 +81,23 @@ def _story(report: Report) -> Iterator[Flowable]:
 
 
 def _part(part: Part) -> Iterator[Flowable]:
-    head: list[Flowable] = [Spacer(0, 5 * mm), _text(part.where, size=12, bold=True)]
+    first, *others = [_fault(fault) for fault in part.faults]
+    yield KeepTogether([*_head(part), Spacer(0, 2 * mm), first])
+    yield from others
+
+
+def _head(part: Part) -> Iterator[Flowable]:
+    yield Spacer(0, 5 * mm)
+    yield _text(part.where, size=12, bold=True)
     if part.file_name:
-        pages = f", {part.page_count} page{'s' * (part.page_count != 1)}" if part.page_count else ""
-        head.append(_text(f"{part.file_name}{pages}", size=9, colour=GREY))
+        pages = f", {counted(part.page_count, 'page')}" if part.page_count else ""
+        yield _text(part.file_name + pages, size=9, colour=GREY)
     if part.pictures:
         drawn = [DrawnPage(picture, storage.previews_of(part.sha256)) for picture in part.pictures]
-        head += [
-            Spacer(0, 2 * mm),
-            Table([[*drawn]], hAlign="LEFT", style=_tight(), colWidths=[PICTURE[0] + 4 * mm] * len(drawn)),
-        ]
-    if part.pictures and part.unpictured:
-        head.append(
-            _text(
-                f"Checked, not pictured: {part.unpictured} more page{'s' * (part.unpictured != 1)}.",
-                size=8,
-                colour=GREY,
-            )
-        )
-    first, *others = [_fault(fault) for fault in part.faults]
-    yield KeepTogether([*head, Spacer(0, 2 * mm), first])
-    yield from others
+        yield Spacer(0, 2 * mm)
+        yield Table([drawn], hAlign="LEFT", style=_tight(), colWidths=[PICTURE[0] + 4 * mm] * len(drawn))
+        if part.unpictured:
+            yield _text(f"Checked, not pictured: {counted(part.unpictured, 'more page')}.", size=8, colour=GREY)
 
 
 def _fault(fault: Fault) -> Flowable:
@@ -110,6 +108,7 @@ def _fault(fault: Fault) -> Flowable:
         [[Dot(fault.number, fault.severity), said]],
         colWidths=[8 * mm, INNER - 8 * mm],
         hAlign="LEFT",
+        splitInRow=1,
         style=_tight(above=2),
     )
 
@@ -240,9 +239,14 @@ def _runs(text: str, *, bold: bool) -> str:
     )
 
 
-@cache
 def _font(name: str) -> str:
-    """Registered under a name of ours, so that nobody replaces it half-way through a document."""
+    """The font's name in the document; registered once, for a second one of that name would mix up texts half-way."""
+    with _registering:
+        return _registered(name)
+
+
+@cache
+def _registered(name: str) -> str:
     registerFont(TTFont(f"report-{name}", FONTS / f"{name}.ttf"))
     return f"report-{name}"
 

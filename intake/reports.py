@@ -70,8 +70,8 @@ class Report(Answer):
     @property
     def said(self) -> str:
         """How much was found: "2 errors and 1 warning"."""
-        counted = ((self.error_count, "error"), (self.warning_count, "warning"))
-        return " and ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counted if count) or "No problems"
+        found = ((self.error_count, "error"), (self.warning_count, "warning"))
+        return " and ".join(counted(count, word) for count, word in found if count) or "No problems"
 
 
 def report_of(order: Order) -> Report:
@@ -104,6 +104,10 @@ def _fault(problem: dict[str, Any], sheets: list[Sheet]) -> Fault:
     return Fault(
         **said, place=next(_places(problem["number"], sheets), ""), measured=measured(problem.get("details", {}))
     )
+
+
+def counted(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def name_of(file: PrintFile) -> str:

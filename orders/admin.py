@@ -1,6 +1,7 @@
 """Settings of orders in the admin: customers, products, shipment methods, triggers. Orders themselves have their pages."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from babel import Locale
@@ -20,21 +21,20 @@ PROFILES = (("digital", "Digital"), ("sheetfed", "Sheetfed offset"), ("large_for
 
 
 class WordsField(forms.CharField):
-    """A list of known words, edited as text: "DE, NO"."""
+    """A list of words, edited as text: "DE, NO". known: which there are; fold: how they are written."""
 
-    def __init__(self, *, known: set[str], upper: bool = False, **kwargs: Any) -> None:
-        self.known, self.upper = known, upper
+    def __init__(self, *, known: set[str] | None = None, fold: Callable[[str], str] = str, **kwargs: Any) -> None:
+        self.known, self.fold = known, fold
         super().__init__(required=False, **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
         return ", ".join(value) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
-        words = [word.strip() for word in (value or "").split(",") if word.strip()]
-        return [word.upper() if self.upper else word.lower() for word in words]
+        return [self.fold(word.strip()) for word in (value or "").split(",") if word.strip()]
 
     def validate(self, value: Any) -> None:
-        if unknown := [word for word in value if word not in self.known]:
+        if unknown := [word for word in value if self.known is not None and word not in self.known]:
             raise ValidationError(f"Not known: {', '.join(unknown)}.")
 
     def has_changed(self, initial: Any, data: Any) -> bool:
@@ -42,7 +42,7 @@ class WordsField(forms.CharField):
 
 
 def countries_field() -> WordsField:
-    return WordsField(known=COUNTRIES, upper=True, help_text="ISO 3166-1 codes, as in DE, NO; empty: everywhere")
+    return WordsField(known=COUNTRIES, fold=str.upper, help_text="ISO 3166-1 codes, as in DE, NO; empty: everywhere")
 
 
 class CustomerForm(forms.ModelForm):
@@ -53,10 +53,20 @@ class ShipmentMethodForm(forms.ModelForm):
     countries = countries_field()
 
 
+COLOURS = [
+    ("", "As the print profile says"),
+    ("any", "Any"),
+    ("tagged", "RGB only with a profile"),
+    ("cmyk", "CMYK only"),
+]
+
+
 class ProductForm(forms.ModelForm):
     countries = countries_field()
-    formats = WordsField(known=FORMATS, help_text="Of pdf, jpeg, png, tiff; empty: all of them")
+    formats = WordsField(known=FORMATS, fold=str.lower, help_text="Of pdf, jpeg, png, tiff; empty: all of them")
     print_profile = forms.ChoiceField(choices=PROFILES, help_text="What is asked of its print files")
+    colour = forms.ChoiceField(choices=COLOURS, required=False, help_text="Which colours its files may hold")
+    spots = WordsField(help_text="Spot inks it is printed with, by name, with commas between")
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or self.cleaned_data

@@ -57,6 +57,14 @@ class Product(Identified):
         default=list, blank=True, help_text='Accepted, e.g. ["pdf", "jpeg"]; empty: all readable'
     )
     print_profile = models.CharField(max_length=20, default="digital", help_text="digital, sheetfed or large_format")
+    # Where this product asks for more or less than its print profile does; empty: the profile's own.
+    ppi_error = models.PositiveIntegerField("fails at ppi", null=True, blank=True, help_text="Images at or below")
+    ppi_warning = models.PositiveIntegerField("warns at ppi", null=True, blank=True, help_text="Images at or below")
+    colour = models.CharField(max_length=10, blank=True, help_text="any, tagged (RGB with a profile) or cmyk")
+    spots = models.JSONField(default=list, blank=True, help_text="Spot inks it is printed with")
+    ink_limit = models.PositiveIntegerField(null=True, blank=True, help_text="Percent, mean over 15 mm; 0: not checked")
+    text_min = models.FloatField("smallest text", null=True, blank=True, help_text="pt")
+    line_warning = models.FloatField("thinnest line", null=True, blank=True, help_text="pt")
     quantity_min = models.PositiveIntegerField(default=1)
     quantity_max = models.PositiveIntegerField(default=10_000)
     countries = models.JSONField(default=list, blank=True, help_text="Allowed destinations; empty: all")

@@ -138,10 +138,12 @@ def _in_mm(lengths: Iterable[float]) -> list[float]:
 
 def profile_of(product: Product) -> preflight.Profile:
     """What the product asks of its print files."""
+    names = ("ppi_error", "ppi_warning", "colour", "ink_limit", "text_min", "line_warning")
+    own = {name: getattr(product, name) for name in names if getattr(product, name) not in (None, "")}
     return preflight.profile(
         product.print_profile, trim_width=product.trim_width, trim_height=product.trim_height, bleed=product.bleed,
         pages_min=product.pages_min, pages_max=product.pages_max, pages_multiple=product.pages_multiple,
-        formats=tuple(product.formats),
+        formats=tuple(product.formats), spots=tuple(product.spots), **own,
     )  # fmt: skip
 
 

@@ -120,6 +120,16 @@ def test_the_same_content_in_a_second_order_is_not_looked_into_again(
     assert FileFacts.objects.count() == 1
 
 
+def test_a_changed_threshold_judges_again_without_opening_the_file(
+    submit: Any, file_server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = file_server.add("coarse.pdf", specimens.pdf(trim=(105, 148), ppi=120))
+    assert codes(submit(url)) == ["IMG_PPI_LOW"]
+    monkeypatch.setattr("intake.preflight.inspect", lambda *args, **more: 1 / 0)
+    Product.objects.update(ppi_error=100, ppi_warning=110)
+    assert submit(url, orderReferenceId="ACME-2").status == "created"
+
+
 def test_a_file_that_is_not_there_fails_the_order_at_once(submit: Any, file_server: FileServer) -> None:
     order = submit(file_server.add("gone.pdf", 404))
     assert (order.status, codes(order)) == ("failed", ["FILE_DOWNLOAD_NOT_FOUND"])

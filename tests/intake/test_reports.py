@@ -11,13 +11,15 @@ import pypdf
 import pytest
 from django.test import Client
 from django.urls import reverse
+from PIL import Image
 
 from gelatoconnect import specimens
+from gelatoconnect.lib import storage
 from intake.report_pdf import draw
 from intake.reports import measured, report_of
 from orders.events import sweep
 from orders.models import Order, PrintFile
-from orders.sheets import Box, elsewhere, sheets_of
+from orders.sheets import Box, sheets_of
 from tests.conftest import ApiClient, FileServer
 from tests.factories import make_user
 from tests.preflight.samples import GROUND, MM, Change, add, card, image
@@ -65,14 +67,14 @@ def words_of(pdf: bytes) -> str:
 
 # --- places on the pages ---------------------------------------------------------------------------
 def turned(degrees: int, *, crop: float = 0) -> Change:
-    """The page is turned for viewing, and `crop` mm of it are not shown on the left and at the bottom. An image of 30 by
-    20 mm stands 20 mm from the left and 30 mm from the bottom of the media."""
+    """The page is turned for viewing, and `crop` mm of it are not shown on the left and at the bottom. A black image of 30
+    by 20 mm stands 20 mm from the left and 30 mm from the bottom of the media."""
 
     def change(pdf: pikepdf.Pdf) -> None:
         page = pdf.pages[0].obj
         page.Rotate = degrees
         page.CropBox = [crop * MM, crop * MM, *page.MediaBox[2:]]
-        add(page, "XObject", Im1=image(pdf, width=30, height=20))
+        add(page, "XObject", Im1=image(pdf, width=30, height=20, space=pikepdf.Name.DeviceGray))
 
     return change
 
@@ -102,76 +104,26 @@ def seen_at(order: Order, code: str) -> list[tuple[float, ...]]:
     return [(box.x, box.y, box.width, box.height) for box in boxes]
 
 
+def painted_at(order: Order) -> tuple[float, ...]:
+    """Where the preview of the first page is dark: left, top, width and height in mm."""
+    file = PrintFile.objects.get(item__order=order)
+    with Image.open(storage.previews_of(file.sha256) / "page-1.jpg") as picture:
+        scale = file.previews[0]["width"] / picture.width
+        left, top, right, bottom = picture.convert("L").point(lambda value: 255 * (value < 128)).getbbox() or (0,) * 4
+    return left * scale, top * scale, (right - left) * scale, (bottom - top) * scale
+
+
 @pytest.mark.parametrize("degrees", SEEN)
 def test_a_finding_is_marked_where_it_is_seen_however_the_page_is_turned(submit: Any, degrees: int) -> None:
     order = submit(card(PLACED, change=turned(degrees)))
     assert seen_at(order, "IMG_PPI_LOW") == [nearly(SEEN[degrees])]
+    assert painted_at(order) == nearly(SEEN[degrees])
 
 
 def test_a_finding_is_marked_from_the_edge_of_what_is_shown(submit: Any) -> None:
     order = submit(card(PLACED, change=turned(0, crop=5)))
     assert seen_at(order, "IMG_PPI_LOW") == [nearly(Box(20 - 5, 154 - 30 - 20, 30, 20))]
-
-
-SHOWN = {"page": 1, "width": 100, "height": 200, "box": [0, 0, 1000, 2000], "rotate": 0}
-
-
-def found(number: int, *, severity: str = "warning", **details: Any) -> dict[str, Any]:
-    return {"number": number, "severity": severity, "details": details}
-
-
-def test_pixels_are_measured_by_the_size_that_they_fill() -> None:
-    [sheet] = sheets_of(PrintFile(previews=[SHOWN]), None, [found(1, page=1, box=[100, 1500, 300, 1900])])
-    assert [mark.box for mark in sheet.marks] == [Box(10, 10, 20, 40)]
-
-
-def test_what_is_thinner_than_can_be_seen_is_marked_as_large_as_can_be_seen() -> None:
-    [sheet] = sheets_of(PrintFile(previews=[SHOWN]), None, [found(1, page=1, box=[100, 1000, 500, 1000])])
-    assert [mark.box for mark in sheet.marks] == [Box(10, 99, 40, 2)]
-
-
-@pytest.mark.parametrize("box", [None, "x", [1, 2, 3], [-900, 0, -800, 100], [2000, 0, 2001, 1]])
-def test_what_has_no_place_on_the_page_marks_its_caption(box: Any) -> None:
-    [sheet] = sheets_of(PrintFile(previews=[SHOWN]), None, [found(1, page=1, box=box)])
-    assert (sheet.boxed, [mark.number for mark in sheet.unboxed]) == ([], [1])
-
-
-def test_previews_that_do_not_say_what_they_show_mark_their_captions() -> None:
-    old = {"page": 1, "width": 100, "height": 200}
-    [sheet] = sheets_of(PrintFile(previews=[old]), None, [found(1, page=1, box=[0, 0, 10, 10])])
-    assert (sheet.boxed, [mark.number for mark in sheet.unboxed]) == ([], [1])
-
-
-def test_a_finding_on_several_pages_has_its_place_on_the_first_and_marks_the_others() -> None:
-    file = PrintFile(previews=[SHOWN, SHOWN | {"page": 2}, SHOWN | {"page": 3}])
-    first, second, third = sheets_of(file, None, [found(7, page=1, pages=[1, 3], box=[0, 0, 500, 500])])
-    assert [len(each) for each in (first.boxed, first.unboxed, second.marks, third.boxed, third.unboxed)] == [
-        1,
-        0,
-        0,
-        0,
-        1,
-    ]
-
-
-def test_what_is_on_no_picture_is_told_of_the_file() -> None:
-    problems = [found(1, page=1), found(2, page=9, box=[0, 0, 9, 9]), found(3)]
-    sheets = sheets_of(PrintFile(previews=[SHOWN]), None, problems)
-    assert [mark.number for mark in elsewhere(problems, sheets)] == [2, 3]
-
-
-def test_labels_of_the_same_corner_stand_beside_each_other() -> None:
-    problems = [found(number, page=1, box=[0, 1000, 500, 2000]) for number in range(40)]
-    [sheet] = sheets_of(PrintFile(previews=[SHOWN]), None, problems)
-    assert len({(mark.x, mark.y) for mark in sheet.marks}) == 40
-    assert all(0 < mark.x < 100 and 0 < mark.y < 200 for mark in sheet.marks)
-
-
-def test_the_safe_zone_is_three_millimetres_inside_the_trim() -> None:
-    [sheet] = sheets_of(PrintFile(previews=[SHOWN | {"trim": [3, 4, 97, 196]}]), None)
-    assert sheet.safe == Box(6, 7, 88, 186)
-    [small] = sheets_of(PrintFile(previews=[SHOWN | {"trim": [3, 4, 9, 10]}]), None)
-    assert small.safe is None
+    assert painted_at(order) == nearly(Box(20 - 5, 154 - 30 - 20, 30, 20))
 
 
 def test_the_orders_page_marks_the_picture_with_the_number_of_the_problem(manager: Client, faulty: Order) -> None:
@@ -209,6 +161,7 @@ def test_what_is_only_noted_is_not_reported(submit: Any, good_pdf: bytes) -> Non
     order = submit(good_pdf)
     assert [problem["severity"] for problem in order.problems] == ["info"]
     assert (report_of(order).parts, report_of(order).said) == ([], "No problems")
+    assert "Acme Gifts, received" in words_of(draw(report_of(order)))
 
 
 def test_addresses_of_files_with_their_keys_stay_with_us(manager: Client, api: ApiClient, faulty: Order) -> None:
@@ -268,6 +221,13 @@ def test_a_report_of_many_problems_goes_on_over_pages(faulty: Order) -> None:
     words = words_of(draw(report_of(Order.objects.get())))
     assert [n for n in range(60) if f"Problem {n}." not in words] == []
     assert "page 3" in words
+
+
+@pytest.mark.parametrize("text", ["word " * 6000, "w" * 6000, "日本" * 3000])
+def test_a_problem_longer_than_a_page_goes_on_over_pages(faulty: Order, text: str) -> None:
+    Order.objects.update(problems=[faulty.problems[-1] | {"message": text + " the end", "hint": text}])
+    words = words_of(draw(report_of(Order.objects.get())))
+    assert ("the end" in words, "page 3" in words) == (True, True)
 
 
 def test_a_file_without_pictures_is_reported_too(submit: Any) -> None:

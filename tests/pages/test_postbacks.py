@@ -37,7 +37,7 @@ def test_the_list_costs_the_same_queries_for_one_row_and_for_three(
 ) -> None:
     for _ in range(count):
         make_order()
-    with django_assert_num_queries(9):  # session, person, permissions (2), page, triggers, both to choose from
+    with django_assert_num_queries(9):  # session, person, permissions (2), ids, page, triggers, both to choose from
         assert len(rows(manager)) == count
 
 

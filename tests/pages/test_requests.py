@@ -42,7 +42,7 @@ def test_the_list_costs_the_same_queries_for_one_row_and_for_three(
 ) -> None:
     for number in range(count):
         send(connector, body(f"ACME-{number}"))
-    with django_assert_num_queries(9):  # session, person, permissions (2), page, refused, both to choose from
+    with django_assert_num_queries(9):  # session, person, permissions (2), ids, page, refused, both to choose from
         assert len(listed(manager)) == count
 
 
