@@ -22,7 +22,9 @@ ONE_ORDER = [
     ("/report.pdf", intake_api.ProblemReportPdf),
 ]
 # Swagger UI styles itself inline; nothing else does.
-reference = csp_update({"style-src": ["'self'", "'unsafe-inline'"]})(SpectacularSwaggerSplitView.as_view(url_name="schema"))
+reference = csp_update({"style-src": ["'self'", "'unsafe-inline'"]})(
+    SpectacularSwaggerSplitView.as_view(url_name="schema")
+)
 SHORT, LONG = "api/orders", "api/<slug:prefix>/order/<uuid:connector>"
 
 

@@ -29,7 +29,8 @@ def test_the_list_costs_the_same_queries_for_one_row_and_for_three(
 ) -> None:
     for _ in range(rows):
         make_order("failed")
-    with django_assert_num_queries(14):  # session, person, permissions (2), ids, page, 7 views, customers to choose from
+    # session, person, permissions (2), ids, page, 7 views, customers to choose from
+    with django_assert_num_queries(14):
         assert len(references(manager.get("/orders"))) == rows
 
 
