@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also when it is run by its path
+
 from intake.preflight import inspect
 from intake.preflight.formats import sniff
 from intake.preflight.pool import lend

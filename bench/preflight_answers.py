@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also when it is run by its path
+
 from intake.preflight import SHEETFED, Facts, inspect, judge
 
 CARD = replace(SHEETFED, trim_width=105, trim_height=148, bleed=3, pages_max=2, colour="any")

@@ -13,6 +13,7 @@ from orders.events import sweep
 from orders.forms import signable
 from orders.models import Customer, Delivery, Event, Order, PrintFile, Product, ShipmentMethod
 from orders.services import amend, move
+from orders.sheets import sheets_of
 from tests.conftest import ApiClient, FileServer
 
 Body = Callable[..., dict[str, Any]]
@@ -288,3 +289,19 @@ def test_a_sign_off_holds_only_for_the_content_it_was_given_for(submit: Any, fil
 
 def test_a_file_that_cannot_be_read_cannot_be_signed_off(submit: Any, file_server: FileServer) -> None:
     assert signable(submit(file_server.add("x.pdf", b"<html>"))) == []
+
+
+def test_a_file_with_three_faults_says_all_three_and_passes_once_it_is_mended(
+    submit: Any, file_server: FileServer, good_pdf: bytes
+) -> None:
+    bad = specimens.pdf(trim=(105, 148), ppi=90, embed_fonts=False, bleed=0)
+    order = submit(file_server.add("bad.pdf", bad))
+    assert (order.status, set(codes(order))) == ("failed", {"IMG_PPI_LOW", "FONT_NOT_EMBEDDED", "PAGE_BLEED_MISSING"})
+    numbered = [problem | {"number": number} for number, problem in enumerate(order.problems)]
+    coarse = next(problem["number"] for problem in numbered if problem["code"] == "IMG_PPI_LOW")
+    sheet = sheets_of(PrintFile.objects.get(), order.items.get().product, numbered)[0]
+    assert coarse in [mark.number for mark in sheet.boxed]
+    amend(order, by="user:ada", files={PrintFile.objects.get().pk: file_server.add("good.pdf", good_pdf)})
+    move(order, Order.retry, by="user:ada")
+    sweep()
+    assert Order.objects.get().status == "created"
