@@ -36,13 +36,13 @@ def bring(broker: Child, state: str) -> None:
     """Into that state; and wait until those who gave the broker up while it was away try it again."""
     if state == "frozen":
         broker.send(signal.SIGSTOP)
-        return
-    broker.send(signal.SIGKILL)
-    while not broker.ended:
-        sleep(0.05)
-    if state == "up":
+    else:
+        broker.send(signal.SIGKILL)
+        while not broker.ended:
+            sleep(0.05)
         broker.tend()  # notices that it has ended
-        sleep(REST + 1)
+    sleep(REST + 1)
+    if state == "up":
         broker.tend()  # starts it again
 
 

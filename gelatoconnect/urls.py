@@ -11,6 +11,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from intake import api as intake_api
 from orders import api as orders_api
 
+admin.site.site_header = admin.site.site_title = "GelatoConnect"
+admin.site.index_title = "Settings"
 # What can be asked of one order; the same views under both path forms.
 ONE_ORDER = [
     ("", orders_api.OrderGet),
@@ -57,6 +59,7 @@ urlpatterns = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", reference, name="schema-ui"),
     path("api/<path:rest>", orders_api.Nowhere.as_view()),
+    path("favicon.ico", RedirectView.as_view(url=f"/{settings.STATIC_URL.strip('/')}/logo.svg")),
     path("admin/", admin.site.urls),
     path("login", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout", auth.LogoutView.as_view(), name="logout"),
