@@ -5,9 +5,10 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 MANY = "100000"  # calls a second for one key: they are counted, and never too many
 
@@ -32,10 +33,10 @@ def own_database() -> Iterator[str]:
         yield ""
         return
     name = f"gelatoconnect_bench_{os.getpid()}"
-    with psycopg.connect(server.geturl(), autocommit=True) as connection:
+    with psycopg.connect(make_conninfo(os.environ["DATABASE_URL"], dbname="postgres"), autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
         try:
-            yield urlunsplit(server._replace(path=f"/{name}"))
+            yield f"{server.scheme}://{server.netloc}/{name}?{server.query}"
         finally:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 

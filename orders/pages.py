@@ -8,14 +8,13 @@ from typing import Any
 import django_filters as filters
 from django import forms
 from django.contrib.auth.decorators import login_required, permission_required
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
-from django.utils import timezone
 from django.utils.http import urlencode
 
 from gelatoconnect.lib import lists
 from gelatoconnect.lib.ids import first_id
-from orders.filters import VIEWS
+from orders.filters import conditions_of
 from orders.models import Order
 
 MAX_SELECTED = 200
@@ -71,8 +70,7 @@ def staff_only(permission: str) -> Callable:
 
 def shown() -> QuerySet[Order]:
     """Orders with what their rows and heads show; `is_late` by the saved view of that name."""
-    late = VIEWS["late"][1] & Q(ship_by__lt=timezone.now().date())
-    return Order.objects.select_related("customer", "address").annotate(is_late=late)
+    return Order.objects.select_related("customer", "address").annotate(is_late=conditions_of("late")[0])
 
 
 def actor(request: HttpRequest) -> str:

@@ -43,9 +43,12 @@ def _ids(queryset: QuerySet, count: int) -> list[Any]:
     return list(queryset.values_list("pk", flat=True)[:count])
 
 
-def capped_count(queryset: QuerySet, *, cap: int = COUNTED) -> int:
-    """How many rows, counted no further than cap + 1."""
-    return queryset.order_by().values("pk")[: cap + 1].count()
+def capped_count(queryset: QuerySet, *others: QuerySet, cap: int = COUNTED) -> int:
+    """How many rows (those of several queries together), counted no further than cap + 1."""
+    ids = queryset.order_by().values("pk")
+    if others:
+        ids = ids.union(*(other.order_by().values("pk") for other in others))
+    return ids[: cap + 1].count()
 
 
 def count_label(count: int, *, cap: int = COUNTED) -> str:
