@@ -33,7 +33,8 @@ def measure(count: int) -> list[Table]:
 def submit(count: int) -> Cost:
     """The real thing: web server and broker as `manage.py up` runs them, and clients of this machine."""
     with running("broker", "web") as programs:
-        send_orders(WARM, port=settings.PORT, prefix="warm")
+        if any(each.status != 201 for each in send_orders(WARM, port=settings.PORT, prefix="warm")):
+            raise RuntimeError("The web server does not accept the sample order.")
         web = programs["web"].process
         assert web is not None
         before = processor_seconds(web.pid)
