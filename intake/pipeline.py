@@ -18,7 +18,7 @@ from intake.connectors import CONNECTOR_TYPES
 from intake.connectors.base import ConnectorType, Incoming, Outcome
 from intake.models import Connector, OrderRequest
 from orders.drafts import Draft, pointer
-from orders.events import Conclusion, TryLater
+from orders.events import Conclusion, TryLater, emit
 from orders.lifecycle import Status
 from orders.models import Customer, Order, PrintFile
 from orders.services import Duplicate, move, place
@@ -188,7 +188,12 @@ def _record(request: OrderRequest, outcome: Outcome, kind: ConnectorType) -> Out
     request.key = request.key if accepted else None  # a refused request may be mended and sent with the same key
     request.problems = [problem.as_dict() for problem in outcome.problems]
     request.answer_status, request.answer = outcome.status, outcome.answer
-    request.save()
+    with transaction.atomic(savepoint=False):
+        request.save()
+        if not accepted:
+            named = {"id": str(request.pk), "referenceId": request.reference, "connector": request.connector.name}
+            emit(None, "request.rejected", by=f"connector:{request.connector.name}", customer=request.customer,
+                 request=named, problems=request.problems)  # fmt: skip
     return outcome
 
 

@@ -86,12 +86,17 @@ def _parcels(order: Order) -> list[dict[str, Any]]:
     return [package.model_dump(include=fields, by_alias=True, mode="json") for package in found]
 
 
+def _refused(event: Event, what: str) -> str:
+    return f"Request {what}: {event.data.get('request', {}).get('referenceId') or 'unreadable'}"
+
+
 def _mail(trigger: Trigger, delivery: Delivery) -> None:
     event = delivery.event
     context = {"event": event, "order": event.order, "customer": event.customer, "url": settings.PUBLIC_URL,
                "problems": event.data.get("problems", []), "reason": event.data.get("reason", "")}  # fmt: skip
     what = event.kind.partition(".")[2].replace("_", " ")
-    subject = " ".join(f"Order {event.order.reference}: {what}".split()) if event.order else what
+    about = f"Order {event.order.reference}: {what}" if event.order else _refused(event, what)
+    subject = " ".join(about.split())
     message = EmailMessage(subject, render_to_string("emails/event.txt", context), to=[trigger.address],
                            headers={"Message-ID": f"<{event.pk}.{trigger.pk}@gelatoconnect>"})  # fmt: skip
     delivery.report = {"request": {"to": trigger.address, "subject": subject, "body": message.body}}

@@ -2,9 +2,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core import mail
 
 from intake.models import OrderRequest
-from orders.models import Delivery, Event, Order
+from orders.events import sweep
+from orders.models import Delivery, Event, Order, Trigger
+from orders.notifications import payload
 from tests.conftest import ApiClient
 
 Body = Callable[..., dict[str, Any]]
@@ -16,7 +19,8 @@ def codes(response: Any) -> list[tuple[str, str]]:
 
 
 def nothing_stored() -> bool:
-    return not (Order.objects.exists() or Event.objects.exists() or Delivery.objects.exists())
+    events = Event.objects.exclude(kind="request.rejected")
+    return not (Order.objects.exists() or events.exists() or Delivery.objects.exists())
 
 
 def test_an_order_is_received_and_its_request_kept_byte_for_byte(api: ApiClient, order_body: Body) -> None:
@@ -142,6 +146,19 @@ def test_an_open_connector_needs_the_customer_named(api: ApiClient, order_body: 
     assert api.post("/api/orders", order_body(), **{"Customer-Reference-ID": "nobody"}).status_code == 422
     assert api.post("/api/orders", order_body(), **{"Customer-Reference-ID": "acme"}).status_code == 201
     assert Order.objects.get().customer.reference == "acme"
+
+
+def test_a_refused_request_is_told_to_those_who_want_to_hear_of_it(api: ApiClient, order_body: Body) -> None:
+    Trigger.objects.create(name="mail", event="request.rejected", channel="email", address="orders@acme.example")
+    api.post("/api/orders", order_body(items=[{"productUid": "nope"}]))
+    assert sweep() == 1
+    event = Event.objects.get()
+    assert (event.kind, event.order, event.customer.reference) == ("request.rejected", None, "acme")
+    assert payload(event)["data"]["request"]["referenceId"] == "ACME-1"
+    assert mail.outbox[0].subject == "Request rejected: ACME-1"
+    assert "nope" in mail.outbox[0].body
+    assert Order.objects.count() == 0
+    assert Delivery.objects.get().state == "done"
 
 
 BAD_BODIES = [
