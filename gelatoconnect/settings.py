@@ -146,7 +146,6 @@ if not EMAIL_HOST:  # nothing configured: mail is kept as files, to be read by a
 # --- the web -------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
-DISPLAY_TIME_ZONE = os.environ.get("DISPLAY_TIME_ZONE") or "UTC"
 USE_I18N = True
 USE_TZ = True
 STATIC_URL = "/static/"

@@ -12,7 +12,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from gelatoconnect.lib.problems import Problem, Rejected, errors
 from intake.checks import check_data, check_rules, files
-from intake.checks.base import Case, case_of
+from intake.checks.base import Case, draft_of
 from intake.checks.references import find_customer, find_products
 from intake.connectors import CONNECTOR_TYPES
 from intake.connectors.base import ConnectorType, Incoming, Outcome
@@ -30,12 +30,13 @@ SECRET_HEADERS = {"authorization", "cookie", "x-api-key", "proxy-authorization"}
 
 def take(incoming: Incoming, *, connector: Connector) -> Outcome:
     """Receive and read, with the sender on the line. The same key and content again give the first answer again."""
-    if first := _first_of(incoming, connector):
+    request = receive(incoming, connector=connector)
+    if first := _first_of(request):
         return first
     try:
-        return read(receive(incoming, connector=connector))
+        return read(request)
     except IntegrityError:
-        if first := _first_of(incoming, connector):  # another request with the same key was quicker
+        if first := _first_of(request):  # another request with the same key was quicker
             return first
         raise
     except Exception as error:  # ours, not the sender's: they get a 5xx and send again; we keep what came
@@ -73,7 +74,7 @@ def read(request: OrderRequest, *, by: str = "") -> Outcome:
         problem = Problem("ORDER_DUPLICATE", str(refusal), pointer("orderReferenceId"),
                           hint="It was accepted before: use its id, or send another orderReferenceId.",
                           details={"id": str(refusal.order_id)})  # fmt: skip
-        return _first_of_same(request) or _record(request, Outcome(409, problems=[problem]), kind)
+        return _first_of(request) or _record(request, Outcome(409, problems=[problem]), kind)
 
 
 def understand(request: OrderRequest) -> tuple[Case, list[Problem]]:
@@ -99,9 +100,9 @@ def check(order: Order, *, last_attempt: bool) -> Conclusion | None:
     """
     if order.status != Status.RECEIVED:
         return None
-    case = case_of(order)
-    products, unknown = find_products(case.draft, case.customer)
-    case = Case(case.draft, case.customer, products)
+    draft = draft_of(order)
+    products, unknown = find_products(draft, order.customer)
+    case = Case(draft, order.customer, products)
     seen = list(files.look_at(order))
     if not last_attempt and (outages := [each.outage for each in seen if each.outage]):
         raise TryLater(outages[0].message, after=outages[0].retry_after)
@@ -160,11 +161,7 @@ def _fingerprint(incoming: Incoming) -> str:
     return hashlib.sha256(incoming.customer_reference.encode() + b"\0" + incoming.body).hexdigest()
 
 
-def _first_of(incoming: Incoming, connector: Connector) -> Outcome | None:
-    return _first_of_same(receive(incoming, connector=connector)) if incoming.key else None
-
-
-def _first_of_same(request: OrderRequest) -> Outcome | None:
+def _first_of(request: OrderRequest) -> Outcome | None:
     """The stored outcome of an earlier request with the same key. The same key with other content is refused."""
     if not request.key:
         return None

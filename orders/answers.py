@@ -1,11 +1,9 @@
 """What the API answers: the same types make the JSON and the OpenAPI schema."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from babel.numbers import get_currency_precision
 from django.db.models import prefetch_related_objects
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -13,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from orders import panels
 from orders.lifecycle import available
 from orders.models import Address, Event, Item, Order, PrintFile, Product, ShipmentMethod
+from orders.services import major_units
 
 
 class Answer(BaseModel):
@@ -268,4 +267,4 @@ def _entry(event: Event) -> HistoryEntry:
 
 def _amount(minor: int | None, currency: str) -> str | None:
     """1290 EUR → "12.90"."""
-    return None if minor is None else str(Decimal(minor).scaleb(-get_currency_precision(currency or "EUR")))
+    return None if minor is None else str(major_units(minor, currency))

@@ -199,6 +199,11 @@ def minor_units(amount: Decimal | None, currency: str) -> int | None:
     return int((amount * 10 ** get_currency_precision(currency or "EUR")).to_integral_value())
 
 
+def major_units(amount: int | None, currency: str) -> Decimal | None:
+    """1290 EUR → 12.90 (ISO 4217 decimals)."""
+    return None if amount is None else Decimal(amount).scaleb(-get_currency_precision(currency or "EUR"))
+
+
 def working_day(start: date, days: int) -> date:
     """`days` working days (Monday to Friday) after `start`."""
     day = start

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-
-from babel.numbers import get_currency_precision
 
 from orders.drafts import Address, Draft, DraftFile, DraftItem
 from orders.models import Customer, Order, Product
+from orders.services import major_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +17,8 @@ class Case:
     products: Sequence[Product | None]
 
 
-def case_of(order: Order) -> Case:
-    """The case of a stored order: as it was asked for and amended since."""
-    items = list(order.items.select_related("product").prefetch_related("files"))
+def draft_of(order: Order) -> Draft:
+    """A stored order as it was asked for and amended since."""
     currency = order.retail_currency or order.currency
     lines = [
         DraftItem(
@@ -30,17 +27,11 @@ def case_of(order: Order) -> Case:
             retail_price_incl_vat=major_units(item.retail_price, currency),
             files=[DraftFile(type=file.type, url=file.url, md5=file.md5) for file in item.files.all()],
         )
-        for item in items
+        for item in order.items.prefetch_related("files")
     ]  # fmt: skip
-    draft = Draft(
+    return Draft(
         order_reference_id=order.reference, currency=order.currency, retail_currency=order.retail_currency,
         retail_shipping_price_incl_vat=major_units(order.retail_shipping_price, currency),
         shipment_method_uid=order.shipment_method, metadata=order.metadata,
         shipping_address=Address(**order.address.as_dict()), items=lines,
     )  # fmt: skip
-    return Case(draft, order.customer, [item.product for item in items])
-
-
-def major_units(amount: int | None, currency: str) -> Decimal | None:
-    """1290 EUR → 12.90 (ISO 4217 decimals)."""
-    return None if amount is None else Decimal(amount).scaleb(-get_currency_precision(currency or "EUR"))
