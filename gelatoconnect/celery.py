@@ -37,6 +37,7 @@ TIMETABLE = [
     # The clock wakes the workers for this, and does it by itself only when nobody else does.
     Every(1, "sweep", "orders.events.sweep"),
     Every(60, "resume holds", "orders.services.resume_due"),
+    Every(5, "ask channels", "intake.polling.pull_due"),
     Every(3600, "clear downloads", "gelatoconnect.lib.storage.clear_incoming"),
 ]
 

@@ -9,6 +9,7 @@ from django.views.generic import RedirectView, TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from intake import api as intake_api
+from intake.doors import door
 from orders import api as orders_api
 
 admin.site.site_header = admin.site.site_title = "GelatoConnect"
@@ -59,6 +60,8 @@ urlpatterns = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", reference, name="schema-ui"),
     path("api/<path:rest>", orders_api.Nowhere.as_view()),
+    path("in/<uuid:connector>", door, name="door"),
+    path("in/<uuid:connector>/<path:rest>", door),
     path("favicon.ico", RedirectView.as_view(url=f"/{settings.STATIC_URL.strip('/')}/logo.svg")),
     path("admin/", admin.site.urls),
     path("login", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),

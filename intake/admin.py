@@ -1,21 +1,41 @@
 """Settings of intake in the admin: connectors and their API keys."""
 
+import json
 import secrets
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 
 from gelatoconnect.lib.secrets import hashed, new_secret
-from intake.connectors import CONNECTOR_TYPES
+from intake.connectors import CONNECTOR_TYPES, fields
 from intake.models import ApiKey, Connector
 
 
 class ConnectorForm(forms.ModelForm):
+    """A connector, and, once its type is chosen and saved, what that type asks for."""
+
     type = forms.ChoiceField(choices=lambda: [(kind.name, kind.label) for kind in CONNECTOR_TYPES.values()])
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and not self.instance._state.adding:
+            self.fields["type"].disabled = True
+            kind, stored = CONNECTOR_TYPES[self.instance.type].Config, json.loads(self.instance.settings or "{}")
+            for name, value in fields.initial(kind, stored).items():
+                self.initial.setdefault(name, value)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.instance._state.adding and not self.errors:
+            kind, stored = CONNECTOR_TYPES[self.instance.type].Config, json.loads(self.instance.settings or "{}")
+            self.instance.settings = fields.settings_of(kind, stored, cleaned)
+        return cleaned
 
 
 class Keys(admin.TabularInline):
@@ -34,12 +54,48 @@ class Keys(admin.TabularInline):
 @admin.register(Connector)
 class ConnectorAdmin(admin.ModelAdmin):
     form = ConnectorForm
-    exclude = ("credentials",)  # no type asks for any
     list_display = ("name", "type", "customer", "prevent_duplicates", "active")
     list_filter = ("type", "active")
     search_fields = ("name", "customer__name")
     autocomplete_fields = ("customer",)
+    readonly_fields = ("address",)
     inlines = (Keys,)
+    BASE = ("name", "type", "customer", "prevent_duplicates", "active")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Connector | None = None) -> Any:
+        if obj is None:
+            return [
+                (
+                    None,
+                    {"fields": self.BASE, "description": "What its type asks for can be filled in once it is saved."},
+                )
+            ]
+        kind = CONNECTOR_TYPES[obj.type]
+        named = [fields.PREFIX + name for name in kind.Config.model_fields]
+        base = (*self.BASE, "address") if kind.methods else self.BASE
+        return [
+            (None, {"fields": base}),
+            *([(kind.label, {"fields": named, "description": kind.about})] if named else []),
+        ]
+
+    def get_form(self, request: HttpRequest, obj: Connector | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form with the fields that this connector's type asks for."""
+        more: dict[str, forms.Field] = {}
+        if obj is not None:
+            more = fields.form_fields(CONNECTOR_TYPES[obj.type].Config, json.loads(obj.settings or "{}"))
+        form = type("ConnectorForm", (ConnectorForm,), dict(more))
+        return super().get_form(request, obj, change, form=form, **kwargs | {"fields": [*self.BASE, *more]})
+
+    def response_add(self, request: HttpRequest, obj: Connector, post_url_continue: str | None = None) -> HttpResponse:
+        """On to its settings, when its type has any."""
+        if not CONNECTOR_TYPES[obj.type].Config.model_fields or "_addanother" in request.POST:
+            return super().response_add(request, obj, post_url_continue)
+        messages.success(request, f"{obj} is there. Fill in what it needs to work.")
+        return redirect("admin:intake_connector_change", obj.pk)
+
+    @admin.display(description="Its address")
+    def address(self, obj: Connector) -> str:
+        return f"{settings.PUBLIC_URL}/in/{obj.pk}"
 
 
 @admin.register(ApiKey)

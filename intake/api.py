@@ -1,6 +1,5 @@
 """The API's ways in: submit an order (or try it dry), and change its shipment; and what is wrong with it."""
 
-from collections.abc import Iterator
 from typing import Any, cast
 
 from django.conf import settings
@@ -13,7 +12,7 @@ from rest_framework.response import Response
 from gelatoconnect.lib import strict
 from gelatoconnect.lib.problems import Problem, Rejected, errors
 from intake import pipeline
-from intake.checks import data
+from intake.checks import address_problems
 from intake.connectors.base import Incoming
 from intake.models import Connector
 from intake.report_pdf import report_response
@@ -64,8 +63,7 @@ class Submit(OrderView):
 
     def dry_run(self, incoming: Incoming) -> Response:
         """The problems a submission would have, as far as they can be known without its files; nothing is stored."""
-        case, problems = pipeline.understand(pipeline.receive(incoming, connector=cast(Connector, self.request.auth)))
-        problems += pipeline.check_rules(case)
+        problems = pipeline.dry_run(incoming, connector=cast(Connector, self.request.auth))
         if errors(problems):
             raise Rejected(problems)
         return Response({"valid": True, "problems": [problem.as_dict() for problem in problems]})
@@ -130,10 +128,3 @@ class ProblemReportPdf(OrderView):
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """Whoever asks for the PDF, gets it, whatever they say to accept; errors are JSON."""
         return super().perform_content_negotiation(request, force=True)
-
-
-def address_problems(address: drafts.Address) -> Iterator[Problem]:
-    """What the data checks say of a new address alone."""
-    draft = drafts.Draft.model_construct(order_reference_id="", items=[], shipping_address=address)
-    yield from data.address(draft)
-    yield from data.contact(draft)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from intake.api import address_problems
+from intake.checks import address_problems
 from intake.models import OrderRequest
 from orders.forms import ADDRESS_CHECKS
 from orders.models import Order

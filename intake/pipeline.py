@@ -4,93 +4,105 @@
 that says why. `check` judges a received order: files, then business rules.
 """
 
-import hashlib
-import logging
 from dataclasses import replace
+from functools import partial
 
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import IntegrityError, transaction
 
 from gelatoconnect.lib.problems import Problem, Rejected, errors
+from intake.acts import ACTS, prepare
 from intake.checks import check_data, check_rules, files
 from intake.checks.base import Case, draft_of
-from intake.checks.references import find_customer, find_products
-from intake.connectors import CONNECTOR_TYPES
-from intake.connectors.base import ConnectorType, Incoming, Outcome
+from intake.checks.references import match_products
+from intake.connectors import config_of, kind_of, memory_of
+from intake.connectors.base import Incoming, Outcome, Submit
 from intake.models import Connector, OrderRequest
-from orders.drafts import Draft, pointer
-from orders.events import Conclusion, TryLater, emit
+from intake.records import first_of, keep_unread, message_of, receive, record
+from intake.talks import hold
+from orders.drafts import pointer
+from orders.events import Conclusion, Permanent, TryLater, emit
 from orders.lifecycle import Status
-from orders.models import Customer, Order, PrintFile
-from orders.services import Duplicate, move, place
+from orders.models import Item, Order, PrintFile
+from orders.services import Duplicate, move
 
-log = logging.getLogger(__name__)
-
-SECRET_HEADERS = {"authorization", "cookie", "x-api-key", "proxy-authorization"}
+State = OrderRequest.State
 
 
 def take(incoming: Incoming, *, connector: Connector) -> Outcome:
     """Receive and read, with the sender on the line. The same key and content again give the first answer again."""
     request = receive(incoming, connector=connector)
-    if first := _first_of(request):
+    if first := first_of(request):
         return first
     try:
+        if kind_of(connector).later(incoming, config_of(connector)):
+            return put_aside(request)
         return read(request)
     except IntegrityError:
-        if first := _first_of(request):  # another request with the same key was quicker
+        if first := first_of(request):  # another request with the same key was quicker
             return first
         raise
+    except Rejected:
+        raise
     except Exception as error:  # ours, not the sender's: they get a 5xx and send again; we keep what came
-        _keep_unread(incoming, connector, error)
+        keep_unread(incoming, connector, error)
         raise
 
 
-def receive(incoming: Incoming, *, connector: Connector) -> OrderRequest:
-    """The request as it came: raw bytes, headers without secrets, fingerprint. Not saved yet."""
-    return OrderRequest(
-        connector=connector,
-        customer=connector.customer,
-        key=incoming.key or None,
-        body=incoming.body,
-        fingerprint=_fingerprint(incoming),
-        content_type=incoming.content_type[:120],
-        customer_reference=incoming.customer_reference[:120],
-        headers={name: value for name, value in incoming.headers.items() if name.lower() not in SECRET_HEADERS},
-    )
+def put_aside(request: OrderRequest) -> Outcome:
+    """Store it to be read by a worker, and answer at once."""
+    with transaction.atomic():
+        outcome = record(request, Outcome(202, state=State.RECEIVED))
+        emit(None, "request.received", by=f"connector:{request.connector.name}", customer=request.customer,
+             request={"id": str(request.pk)})  # fmt: skip
+    return outcome
 
 
 def read(request: OrderRequest, *, by: str = "") -> Outcome:
-    """From the request's bytes to an order, or to the reasons why not. Order and request are stored together."""
-    connector, kind = request.connector, CONNECTOR_TYPES[request.connector.type]
+    """From the request's bytes to what they ask for, or to the reasons why not. Both are stored together."""
     try:
-        case, warnings = understand(request)
-        order = place(case.draft, customer=case.customer, products=case.products, by=by or f"connector:{connector.name}",
-                      channel=kind.name, connector=connector.pk, problems=warnings,
-                      once=case.draft.prevent_duplicate or connector.prevent_duplicates,
-                      also=lambda order: _record(request, Outcome(201, order=order), kind))  # fmt: skip
-        return Outcome(201, order=order, answer=request.answer)
+        meaning = kind_of(request.connector).parse(message_of(request))
+        return ACTS[type(meaning)](request, meaning, by=by or f"connector:{request.connector.name}")
     except Rejected as refusal:
-        return _record(request, Outcome(refusal.status, problems=refusal.problems), kind)
+        return record(request, Outcome(refusal.status, problems=refusal.problems))
     except Duplicate as refusal:
         problem = Problem("ORDER_DUPLICATE", str(refusal), pointer("orderReferenceId"),
                           hint="It was accepted before: use its id, or send another orderReferenceId.",
                           details={"id": str(refusal.order_id)})  # fmt: skip
-        return _first_of(request) or _record(request, Outcome(409, problems=[problem]), kind)
+        return first_of(request) or record(request, Outcome(409, problems=[problem]))
 
 
-def understand(request: OrderRequest) -> tuple[Case, list[Problem]]:
-    """What the request asks for, checked as far as can be done at once; with the warnings. Raises Rejected.
+def read_later(request: OrderRequest, *, last_attempt: bool) -> Conclusion | None:
+    """What a worker does with a request that was put aside: fetch what it points to, then read it.
 
-    As much as is understood is noted on the request (unsaved), so that a refused one can be found by it.
+    Raises TryLater while that cannot be had, until the last attempt: then that is the reason why it is refused.
     """
-    draft = CONNECTOR_TYPES[request.connector.type].parse(bytes(request.mended_body or request.body))
-    request.reference = draft.order_reference_id
-    request.customer = customer = _customer_of(draft, request.connector, request.customer_reference)
-    products, problems = find_products(draft, customer)
-    case = Case(draft, customer, products)
-    problems = [*check_data(case), *problems]
-    if errors(problems) and draft.order_type == "order":
-        raise Rejected(problems)
-    return case, problems
+    if request.state != State.RECEIVED:
+        return None
+    connector = request.connector
+    try:
+        talk = kind_of(connector).resolve(message_of(request), memory_of(connector))
+        request.fetched_body = hold(talk, connector) or request.fetched_body
+    except Rejected as refusal:
+        return partial(record, request, Outcome(refusal.status, problems=refusal.problems))
+    except TryLater as failure:
+        if not last_attempt:
+            raise
+        problem = Problem("SOURCE_UNREACHABLE", str(failure), hint="Process it again once the sender's system answers.")
+        return partial(record, request, Outcome(422, problems=[problem]))
+    except Permanent as failure:
+        problem = Problem("SOURCE_REFUSED", str(failure), hint="Check the connector's settings; then process it again.")
+        return partial(record, request, Outcome(422, problems=[problem]))
+    return partial(read, request)
+
+
+def dry_run(incoming: Incoming, *, connector: Connector) -> list[Problem]:
+    """Everything that would be said against it, as far as that can be known without its files; nothing is stored."""
+    request = receive(incoming, connector=connector)
+    meaning = kind_of(connector).parse(message_of(request))
+    if not isinstance(meaning, Submit):
+        return []
+    case, problems = prepare(request, meaning)
+    return [*problems, *check_rules(case)]
 
 
 def check(order: Order, *, last_attempt: bool) -> Conclusion | None:
@@ -101,7 +113,7 @@ def check(order: Order, *, last_attempt: bool) -> Conclusion | None:
     if order.status != Status.RECEIVED:
         return None
     draft = draft_of(order)
-    products, unknown = find_products(draft, order.customer)
+    products, unknown = match_products(draft, order.customer)
     case = Case(draft, order.customer, products)
     seen = list(files.look_at(order))
     if not last_attempt and (outages := [each.outage for each in seen if each.outage]):
@@ -110,6 +122,9 @@ def check(order: Order, *, last_attempt: bool) -> Conclusion | None:
     problems = [*check_data(case), *unknown, *found, *check_rules(case)]
 
     def conclude() -> None:
+        for item, product in zip(order.items.all(), products, strict=True):
+            if product is not None and item.product_id is None:  # mapped since
+                Item.objects.filter(pk=item.pk).update(product=product, product_uid=product.uid)
         for each in seen:
             _record_file(each)
         verdict = Order.fail if errors(problems) else Order.accept
@@ -138,72 +153,14 @@ def process_again(request: OrderRequest, *, by: str, body: bytes | None = None) 
             return Outcome(request.answer_status or 200, order=request.order, answer=request.answer, replayed=True)
         if body is not None:
             request.mended_body = body
+        elif request.fetched_body is None and _is_read_later(request):
+            return put_aside(request)
         return read(request, by=by)
 
 
-def _customer_of(draft: Draft, connector: Connector, customer_reference: str) -> Customer:
-    customer = find_customer(connector, named=customer_reference or draft.customer_reference_id)
-    if customer is None:
-        raise Rejected(
-            [
-                Problem(
-                    "CUSTOMER_MISSING",
-                    "This connector is open to all customers: say whose order it is.",
-                    pointer("customerReferenceId"),
-                    hint="Send the header Customer-Reference-ID.",
-                )
-            ]
-        )
-    return customer
-
-
-def _fingerprint(incoming: Incoming) -> str:
-    return hashlib.sha256(incoming.customer_reference.encode() + b"\0" + incoming.body).hexdigest()
-
-
-def _first_of(request: OrderRequest) -> Outcome | None:
-    """The stored outcome of an earlier request with the same key. The same key with other content is refused."""
-    if not request.key:
-        return None
-    first = OrderRequest.objects.select_related("order").filter(connector=request.connector, key=request.key).first()
-    if first is None:
-        return None
-    if first.fingerprint != request.fingerprint:
-        problem = Problem("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used before with another body.",
-                          hint="Use a new key for each new request.")  # fmt: skip
-        raise Rejected([problem], status=422)
-    return Outcome(first.answer_status or 200, order=first.order, answer=first.answer, replayed=True)
-
-
-def _record(request: OrderRequest, outcome: Outcome, kind: ConnectorType) -> Outcome:
-    outcome = replace(outcome, answer=kind.answer(outcome))
-    accepted = outcome.order is not None
-    request.order, request.state = (
-        outcome.order,
-        OrderRequest.State.ACCEPTED if accepted else OrderRequest.State.REJECTED,
-    )
-    request.key = request.key if accepted else None  # a refused request may be mended and sent with the same key
-    request.problems = [problem.as_dict() for problem in outcome.problems]
-    request.answer_status, request.answer = outcome.status, outcome.answer
-    with transaction.atomic(savepoint=False):
-        request.save()
-        if not accepted:
-            named = {"id": str(request.pk), "referenceId": request.reference, "connector": request.connector.name}
-            emit(None, "request.rejected", by=f"connector:{request.connector.name}", customer=request.customer,
-                 request=named, problems=request.problems)  # fmt: skip
-    return outcome
-
-
-def _keep_unread(incoming: Incoming, connector: Connector, error: Exception) -> None:
-    log.exception("A request of connector %s could not be read", connector.name)
-    problem = Problem("REQUEST_FAILED", f"It could not be read because of a fault of ours: {type(error).__name__}.",
-                      hint="Process it again once the fault is mended.")  # fmt: skip
-    request = receive(incoming, connector=connector)
-    request.key, request.state, request.problems = None, OrderRequest.State.REJECTED, [problem.as_dict()]
-    try:
-        request.save()
-    except DatabaseError:
-        log.exception("Nor could it be kept")
+def _is_read_later(request: OrderRequest) -> bool:
+    incoming = Incoming(bytes(request.body), request.headers, request.content_type, topic=request.topic)
+    return kind_of(request.connector).later(incoming, config_of(request.connector))
 
 
 def _record_file(seen: files.Seen) -> None:

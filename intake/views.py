@@ -14,11 +14,12 @@ from gelatoconnect.lib import lists
 from gelatoconnect.lib.ids import born
 from gelatoconnect.lib.problems import Rejected
 from intake import pipeline
-from intake.connectors import CONNECTOR_TYPES
-from intake.connectors.base import Outcome
+from intake.connectors import kind_of
+from intake.connectors.base import Outcome, said_of
 from intake.filters import VIEWS, RequestFilter
 from intake.forms import MendForm
 from intake.models import OrderRequest
+from intake.records import message_of
 from intake.report_pdf import report_response
 from intake.reports import report_of
 from orders.models import Order
@@ -162,10 +163,10 @@ def text_of(body: bytes | memoryview | None) -> dict[str, Any]:
 def _draft(found: OrderRequest) -> dict[str, Any]:
     """What the connector understands of the body now: the draft, or what stands against it."""
     try:
-        draft = CONNECTOR_TYPES[found.connector.type].parse(bytes(found.mended_body or found.body))
+        meaning = kind_of(found.connector).parse(message_of(found))
     except Rejected as refusal:
         return {"problems": [problem.as_dict() for problem in refusal.problems]}
-    return {"text": draft.model_dump_json(by_alias=True, exclude_defaults=True, indent=2)}
+    return {"text": said_of(meaning)}
 
 
 def _ignore(request: HttpRequest, ids: list[str]) -> None:

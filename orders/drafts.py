@@ -7,7 +7,7 @@ read leniently ("2" is a number), and `read` reports everything that is wrong at
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -15,6 +15,12 @@ from gelatoconnect.lib.problems import Problem, Rejected
 
 MAX_ITEMS = 500
 MAX_QUANTITY = 1_000_000
+HANDED_OVER = "handed-over"
+
+
+def is_handed_over(url: str) -> bool:
+    """Whether it is the name of a file that was, or will be, handed over rather than an address: handed-over:card.pdf."""
+    return url.startswith(f"{HANDED_OVER}:")
 
 
 def _text(value: Any) -> Any:
@@ -75,10 +81,28 @@ class DraftFile(Part):
     type: Text = Field("default", min_length=1, max_length=40)
     url: Text = Field(min_length=1, max_length=2048)
     md5: Text = Field("", max_length=32)
+    # Not to be fetched: the sha256 of content that is here already; empty: it is still to be handed over.
+    _kept: str | None = PrivateAttr(None)
+
+    @classmethod
+    def handed_over(cls, file: "DraftFile", sha256: str = "") -> "DraftFile":
+        """The same file, when its content comes to us by itself: with the order, or in an upload that follows."""
+        known = cls(
+            type=file.type, url=file.url if is_handed_over(file.url) else f"{HANDED_OVER}:{file.url}", md5=file.md5
+        )
+        known._kept = sha256
+        return known
+
+    @property
+    def kept(self) -> str | None:
+        return self._kept
 
 
 class DraftItem(Part):
+    """One line. The product is named by productUid (ours), by sku, or by productName with productVariant (theirs)."""
+
     item_reference_id: Text = Field("", max_length=120)
+    sku: Text = Field("", max_length=120)
     product_uid: Text = Field("", max_length=120)
     product_name: Text = Field("", max_length=200)
     product_variant: Metadata = {}

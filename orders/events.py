@@ -32,7 +32,7 @@ DELAYS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 LEASE = 30.0  # seconds; renewed every third of it while the listener works
 LONGEST = 900.0  # seconds after which a lease is no longer renewed
 
-Conclusion = Callable[[], None]
+Conclusion = Callable[[], object]
 
 
 class TryLater(Exception):

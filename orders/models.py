@@ -80,18 +80,24 @@ class Product(Identified):
 
 
 class CustomerProduct(Identified):
-    """A customer's own name (and variant) for a product of ours."""
+    """A customer's own SKU, or product name and variant, for a product of ours."""
 
     customer = models.ForeignKey(Customer, models.CASCADE, related_name="products")
-    name = models.CharField(max_length=200)
+    sku = models.CharField("SKU", max_length=120, blank=True, help_text="Sent as sku; empty: found by name and variant")
+    name = models.CharField(max_length=200, blank=True, help_text="Sent as productName")
     variant = models.JSONField(default=dict, blank=True, help_text='e.g. {"size": "A5"}; all of it must match')
     product = models.ForeignKey(Product, models.PROTECT, related_name="customer_products")
+    attributes = models.JSONField(default=dict, blank=True, help_text="Variant options that every such item has")
+    file_url = models.CharField("print file", max_length=2048, blank=True, help_text="For items that bring no file")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["customer", "name", "variant"], name="customer_product_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["customer", "sku", "name", "variant"], name="customer_product_once")
+        ]
+        indexes = [models.Index(fields=["customer", "sku"], name="customer_product_sku")]
 
     def __str__(self) -> str:
-        return f"{self.customer}: {self.name}"
+        return f"{self.customer}: {self.sku or self.name}"
 
 
 class ShipmentMethod(Identified):
@@ -124,6 +130,9 @@ class Address(Identified):
     federal_tax_id = models.CharField(max_length=60, blank=True)
     state_tax_id = models.CharField(max_length=60, blank=True)
     registration_state = models.CharField(max_length=60, blank=True)
+    erase_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Asked to be forgotten: from when on"
+    )
 
     FIELDS = (
         "first_name",
@@ -164,6 +173,10 @@ class Order(Lifecycle, Identified):
     order_type = models.CharField(max_length=10, default="order")
     channel = models.CharField(max_length=40, help_text="The kind of connector it came through")
     connector = models.UUIDField(null=True, help_text="The connector it came through")
+    # The sender's own id of the order: through one connector it is never born twice.
+    source_id = models.CharField(max_length=120, null=True, blank=True, editable=False)
+    source = models.JSONField(default=dict, blank=True, help_text="What the sender's system needs to hear of it again")
+    test = models.BooleanField(default=False, help_text="The sender says that it is only a test")
     address = models.OneToOneField(Address, models.PROTECT, related_name="order")
     country = models.CharField(max_length=60, blank=True)
     currency = models.CharField(max_length=3, blank=True)
@@ -184,6 +197,7 @@ class Order(Lifecycle, Identified):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["customer", "unique_reference"], name="order_reference_once"),
+            models.UniqueConstraint(fields=["connector", "source_id"], name="order_source_once"),
         ]
         indexes = [
             models.Index(fields=["status", "-id"], name="order_status"),
@@ -225,6 +239,7 @@ class Item(Identified):
     number = models.PositiveSmallIntegerField(help_text="Place in the order, from 1")
     reference = models.CharField(max_length=120, blank=True)
     product = models.ForeignKey(Product, models.PROTECT, related_name="items", null=True)
+    sku = models.CharField("SKU", max_length=120, blank=True, help_text="The customer's own")
     product_uid = models.CharField(max_length=120, blank=True, help_text="As the sender named it")
     product_name = models.CharField(max_length=200, blank=True)
     variant = models.JSONField(default=dict, blank=True)
@@ -260,7 +275,7 @@ class PrintFile(Identified):
 
     item = models.ForeignKey(Item, models.CASCADE, related_name="files")
     type = models.CharField(max_length=40, default="default", help_text="The part it prints: default, front, back …")
-    url = models.CharField(max_length=2048)
+    url = models.CharField(max_length=2048, help_text="Its address; or what it was called when it was handed over")
     md5 = models.CharField(max_length=32, blank=True, help_text="As the sender reported it")
     sha256 = models.CharField(
         max_length=64, blank=True, db_index=True, help_text="Of the content; empty: not fetched yet"

@@ -16,7 +16,7 @@ from orders.events import Permanent, TryLater, listen
 from orders.models import Delivery, Event, Order, Trigger
 
 # What staff do among themselves is nobody else's business.
-IN_HOUSE = frozenset({"order.noted", "order.signed_off"})
+IN_HOUSE = frozenset({"order.noted", "order.signed_off", "order.cancel_refused", "request.received"})
 
 
 def matching(event: Event) -> Iterator[str]:

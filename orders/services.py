@@ -31,18 +31,23 @@ class Duplicate(Exception):
 
 
 def place(draft: drafts.Draft, *, customer: Customer, products: Sequence[Product | None], by: str, channel: str = "api",
-          connector: UUID | None = None, once: bool = False, problems: Iterable[Problem] = (),
+          connector: UUID | None = None, once: bool = False, problems: Iterable[Problem] = (), source_id: str = "",
+          source: Mapping[str, Any] = {}, test: bool = False, ship_by: date | None = None,
           also: Callable[[Order], object] = lambda order: None) -> Order:  # fmt: skip
     """Give birth to the order that `draft` asks for: Received, or Draft when it says so.
 
     products: one for each item, in order. once: refuse a reference that this customer has used before (Duplicate).
-    also: what is to be written in the same transaction.
+    source_id: the sender's own id of it, of which the connector has no other order (IntegrityError); source: what else
+    its system needs to hear again. ship_by: instead of the customer's SLA. also: what is to be written in the same
+    transaction.
     """
     try:
         with transaction.atomic():
             if once:
                 _refuse_second(customer, draft.order_reference_id)
             order = _new_order(draft, customer=customer, channel=channel, connector=connector, once=once)
+            order.source_id, order.source, order.test = source_id or None, dict(source), test
+            order.ship_by = ship_by or order.ship_by
             order.problems = [problem.as_dict() for problem in problems]
             if draft.order_type == "order":
                 order.submit()
@@ -244,6 +249,7 @@ def _insert_items(order: Order, lines: Sequence[drafts.DraftItem], products: Seq
                 order=order,
                 number=number,
                 reference=line.item_reference_id,
+                sku=line.sku,
                 product=product,
                 variant=line.product_variant,
                 product_uid=product.uid if product else line.product_uid,
@@ -253,6 +259,11 @@ def _insert_items(order: Order, lines: Sequence[drafts.DraftItem], products: Seq
                 metadata=line.metadata,
             )
         )
-        files += [PrintFile(item=items[-1], type=file.type, url=file.url, md5=file.md5) for file in line.files]
+        files += [_new_file(items[-1], file) for file in line.files]
     Item.objects.bulk_create(items)
     PrintFile.objects.bulk_create(files)
+
+
+def _new_file(item: Item, file: drafts.DraftFile) -> PrintFile:
+    kept = {"sha256": file.kept, "fetched_at": timezone.now()} if file.kept else {}
+    return PrintFile(item=item, type=file.type, url=file.url, md5=file.md5, **kept)

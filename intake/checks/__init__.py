@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from gelatoconnect.lib.problems import Problem
 from intake.checks import data, rules
 from intake.checks.base import Case
+from orders.drafts import Address, Draft
 
 
 def check_data(case: Case) -> Iterator[Problem]:
@@ -15,3 +16,10 @@ def check_data(case: Case) -> Iterator[Problem]:
 def check_rules(case: Case) -> Iterator[Problem]:
     for check in rules.CHECKS:
         yield from check(case)
+
+
+def address_problems(address: Address) -> Iterator[Problem]:
+    """What the data checks say of a new address alone."""
+    draft = Draft.model_construct(order_reference_id="", items=[], shipping_address=address)
+    yield from data.address(draft)
+    yield from data.contact(draft)

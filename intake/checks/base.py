@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orders.drafts import Address, Draft, DraftFile, DraftItem
-from orders.models import Customer, Order, Product
+from orders.drafts import Address, Draft, DraftFile, DraftItem, is_handed_over
+from orders.models import Customer, Order, PrintFile, Product
 from orders.services import major_units
 
 
@@ -22,10 +22,10 @@ def draft_of(order: Order) -> Draft:
     currency = order.retail_currency or order.currency
     lines = [
         DraftItem(
-            item_reference_id=item.reference, product_uid=item.product_uid, product_name=item.product_name,
+            item_reference_id=item.reference, sku=item.sku, product_uid=item.product_uid, product_name=item.product_name,
             product_variant=item.variant, quantity=item.quantity, metadata=item.metadata,
             retail_price_incl_vat=major_units(item.retail_price, currency),
-            files=[DraftFile(type=file.type, url=file.url, md5=file.md5) for file in item.files.all()],
+            files=[_file(file) for file in item.files.all()],
         )
         for item in order.items.prefetch_related("files")
     ]  # fmt: skip
@@ -35,3 +35,8 @@ def draft_of(order: Order) -> Draft:
         shipment_method_uid=order.shipment_method, metadata=order.metadata,
         shipping_address=Address(**order.address.as_dict()), items=lines,
     )  # fmt: skip
+
+
+def _file(file: PrintFile) -> DraftFile:
+    draft = DraftFile(type=file.type, url=file.url, md5=file.md5)
+    return DraftFile.handed_over(draft, file.sha256) if is_handed_over(file.url) else draft

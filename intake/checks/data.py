@@ -300,7 +300,7 @@ def files(draft: Draft) -> Iterator[Problem]:
     """The address of each print file is one, by its syntax."""
     for place, item in enumerate(draft.items):
         for number, file in enumerate(item.files):
-            if not _is_web_address(file.url):
+            if file.kept is None and not _is_web_address(file.url):
                 path = pointer("items", place, "files", number, "url")
                 yield wrong("FILE_URL_INVALID", f"{file.url[:80]!r} is not a web address.", path)
 

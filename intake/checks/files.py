@@ -12,7 +12,7 @@ from gelatoconnect.lib import http, storage
 from gelatoconnect.lib.problems import Problem
 from intake import preflight
 from intake.models import FileFacts
-from orders.drafts import pointer
+from orders.drafts import is_handed_over, pointer
 from orders.models import Order, PrintFile, Product
 from orders.sheets import upright
 
@@ -25,6 +25,7 @@ CODES = {
     "URL_INVALID": "FILE_URL_INVALID",
     "URL_FORBIDDEN": "FILE_URL_FORBIDDEN",
 }
+HANDING_OVER = 9_000.0  # seconds between two looks for a file that its sender will upload
 
 
 @dataclass
@@ -51,7 +52,10 @@ def look_at(order: Order) -> Iterator[Seen]:
 
 def _look(file: PrintFile, order: Order, product: Product | None, path: str) -> Seen:
     seen = Seen(file)
-    if file.fetched_at is None or file.fetched_at < order.status_since or not storage.path_of(file.sha256).exists():
+    if is_handed_over(file.url):
+        if not file.sha256 or not storage.path_of(file.sha256).exists():
+            return _not_handed_over(seen, path)
+    elif file.fetched_at is None or file.fetched_at < order.status_since or not storage.path_of(file.sha256).exists():
         try:
             _fetch(file)
         except http.Failed as failure:
@@ -72,6 +76,16 @@ def _look(file: PrintFile, order: Order, product: Product | None, path: str) -> 
     if product is not None:
         findings = preflight.judge(cast(preflight.Facts, seen.facts), profile_of(product))
         seen.problems += [replace(found, path=path) for found in findings]
+    return seen
+
+
+def _not_handed_over(seen: Seen, path: str) -> Seen:
+    """Waited for some twelve hours, attempt by attempt; whoever brings it wakes the check."""
+    name = seen.file.url.partition(":")[2]
+    message = f"The {seen.file.type} file {name!r} has not been handed over yet."
+    seen.problems = [Problem("FILE_UPLOAD_MISSING", message, path, hint="Upload it, or send its address; then retry.")]
+    if not seen.file.sha256:
+        seen.outage = http.Failed("FETCH_STATUS", message, permanent=False, retry_after=HANDING_OVER)
     return seen
 
 

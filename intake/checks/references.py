@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 
+from django.db.models import Q
+
 from gelatoconnect.lib.problems import Problem, Rejected
 from intake.models import Connector
-from orders.drafts import Draft, DraftItem, pointer
+from orders.drafts import Draft, DraftFile, DraftItem, pointer
 from orders.models import Customer, CustomerProduct, Product
 
 
@@ -35,29 +37,50 @@ def find_customer(connector: Connector, *, named: str) -> Customer | None:
     return customer
 
 
-def find_products(draft: Draft, customer: Customer) -> tuple[list[Product | None], list[Problem]]:
-    """The product of each item, None where none is found, and a Problem for each of those."""
-    uids = {item.product_uid for item in draft.items if item.product_uid}
+def match_products(draft: Draft, customer: Customer) -> tuple[list[Product | None], list[Problem]]:
+    """The product of each item, None where none is found, and a Problem for each of those.
+
+    What the customer's mapping says besides is filled into the items: variant options, and the print file of an item
+    that brings none.
+    """
+    uids = {uid for item in draft.items if (uid := item.product_uid or item.sku)}
     by_uid = {product.uid: product for product in Product.objects.filter(uid__in=uids)} if uids else {}
-    names = {item.product_name for item in draft.items if not item.product_uid and item.product_name}
-    theirs = (
-        CustomerProduct.objects.filter(customer=customer, name__in=names).select_related("product") if names else []
-    )
-    products = [by_uid.get(item.product_uid) or _by_name(item, theirs) for item in draft.items]
+    theirs = _mappings(draft, customer)
+    products = []
+    for item in draft.items:
+        product = by_uid.get(item.product_uid)
+        if product is None and (mapping := _mapping_of(item, theirs)):
+            product = mapping.product
+            item.product_variant = mapping.attributes | item.product_variant
+            if mapping.file_url and not item.files:
+                item.files = [DraftFile(url=mapping.file_url)]
+        products.append(product or (by_uid.get(item.sku) if not item.product_uid else None))
     missing = [_unknown(place, item) for place, item in enumerate(draft.items) if products[place] is None]
     return products, missing
 
 
-def _by_name(item: DraftItem, theirs: Iterable[CustomerProduct]) -> Product | None:
-    """The customer's product of that name whose variant the item fulfils; of several the most exact one."""
+def _mappings(draft: Draft, customer: Customer) -> list[CustomerProduct]:
+    """The customer's products that the items may mean, in one query, or none when they all say productUid."""
+    asked = [item for item in draft.items if not item.product_uid]
+    skus, names = {item.sku for item in asked if item.sku}, {item.product_name for item in asked if item.product_name}
+    if not skus and not names:
+        return []
+    wanted = Q(sku__in=skus) | Q(sku="", name__in=names)
+    return list(CustomerProduct.objects.filter(wanted, customer=customer).select_related("product"))
+
+
+def _mapping_of(item: DraftItem, theirs: Iterable[CustomerProduct]) -> CustomerProduct | None:
+    """By SKU, else by name; of several whose variant the item fulfils, the most exact one."""
+    if item.product_uid:
+        return None
     asked = {str(key).lower(): str(value).lower() for key, value in item.product_variant.items()}
     fitting = [
         known
         for known in theirs
-        if known.name == item.product_name
+        if (known.sku == item.sku if known.sku else known.name == item.product_name)
         and all(asked.get(str(key).lower()) == str(value).lower() for key, value in known.variant.items())
     ]
-    return max(fitting, key=lambda known: len(known.variant)).product if fitting else None
+    return max(fitting, key=lambda known: (bool(known.sku), len(known.variant)), default=None)
 
 
 def _unknown(place: int, item: DraftItem) -> Problem:
@@ -68,6 +91,13 @@ def _unknown(place: int, item: DraftItem) -> Problem:
             pointer("items", place, "productUid"),
             hint="GET /api/products lists the products.",
         )
+    if item.sku:
+        return Problem(
+            "PRODUCT_UNMAPPED",
+            f"The SKU {item.sku!r} is not mapped to a product.",
+            pointer("items", place, "sku"),
+            hint="Map the SKU to a product, or send productUid.",
+        )
     if item.product_name:
         return Problem(
             "PRODUCT_UNMAPPED",
@@ -76,4 +106,4 @@ def _unknown(place: int, item: DraftItem) -> Problem:
             hint="Map the customer's product name and variant to a product, or send productUid.",
         )
     return Problem("PRODUCT_MISSING", "The item names no product.", pointer("items", place, "productUid"),
-                   hint="Send productUid, or productName with productVariant.")  # fmt: skip
+                   hint="Send productUid, sku, or productName with productVariant.")  # fmt: skip

@@ -6,18 +6,20 @@ from django.conf import settings
 
 from gelatoconnect.lib import strict
 from gelatoconnect.lib.problems import problem_body
-from intake.connectors.base import ConnectorType, Outcome
-from orders.drafts import Draft, read
+from intake.connectors.base import ConnectorType, Message, Outcome, Submit
+from orders.drafts import read
 
 
 class Api(ConnectorType):
     name = "api"
     label = "REST API"
+    about = "The customer's own system calls /api/orders with a key."
+    key_conflict = 422
 
-    def parse(self, raw: bytes) -> Draft:
-        return read(strict.loads(raw, max_bytes=settings.API_MAX_BYTES))
+    def parse(self, message: Message) -> Submit:
+        return Submit(read(strict.loads(message.body, max_bytes=settings.API_MAX_BYTES)))
 
-    def answer(self, outcome: Outcome) -> str:
+    def answer(self, outcome: Outcome, message: Message) -> str:
         if outcome.order is None:
             return json.dumps(problem_body(outcome.problems, status=outcome.status))
         order = outcome.order

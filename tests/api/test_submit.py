@@ -205,7 +205,7 @@ def test_a_body_over_the_limit_is_refused_unread(api: ApiClient) -> None:
 def test_a_fault_of_ours_is_a_500_and_what_came_is_kept(
     api: ApiClient, order_body: Body, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("intake.pipeline.place", lambda *args, **more: 1 / 0)
+    monkeypatch.setattr("intake.acts.place", lambda *args, **more: 1 / 0)
     assert api.post("/api/orders", order_body()).status_code == 500
     kept = OrderRequest.objects.get()
     assert (kept.state, kept.problems[0]["code"]) == ("rejected", "REQUEST_FAILED")
