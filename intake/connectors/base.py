@@ -293,6 +293,11 @@ class ConnectorType:
         """A refusal before anything was understood (signature, size, rate), in the sender's own format."""
         return Reply(status, json.dumps(problem_body(problems, status=status)), "application/problem+json")
 
+    def example(self, config: Any, *, number: int, sku: str, file_url: str) -> Call:
+        """A call as a sender would make it, signed: one order of one `sku` (a product's uid, or a mapped SKU) with this
+        print file. For the demo, the benchmark, and to try a new connector."""
+        raise NotImplementedError
+
     # --- a request ---
     def later(self, incoming: Incoming, config: Any) -> bool:
         """True: it is stored and answered at once, and read by a worker afterwards."""
