@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from gelatoconnect.demo import Demo
+from gelatoconnect.demo.walks import Demo
 from orders.models import Customer
 
 

@@ -7,23 +7,17 @@ the orders are spread over the past two weeks, so that the pages have something 
 
 import json
 import random
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
-from unittest import mock
-from uuid import UUID
 
-import uuid_utils
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import connection
-from django.utils import timezone
 
-from gelatoconnect import specimens, welcome
+from gelatoconnect import welcome
+from gelatoconnect.demo.shop import CUSTOMERS, FILES, METHODS, PEOPLE, PRODUCTS
+from gelatoconnect.demo.stage import REAL_NOW, Clock, outside, running
 from gelatoconnect.lib.secrets import hashed
 from intake import pipeline
 from intake.connectors.base import Incoming
@@ -35,105 +29,6 @@ from orders.services import amend, move
 from shipping import packing, tracking
 from shipping.models import CarrierAccount
 
-CUSTOMERS: list[dict[str, Any]] = [
-    dict(reference="acme", name="Acme Gifts", email="orders@acme.example"),
-    dict(reference="nordic", name="Nordic Posters", email="print@nordic.example", requires_approval=True),
-    dict(
-        reference="bookworm",
-        name="Bookworm GmbH",
-        email="druck@bookworm.example",
-        countries=["DE", "AT", "CH", "NO", "SE"],
-    ),
-]
-PRODUCTS: list[dict[str, Any]] = [
-    dict(
-        uid="card-a6",
-        name="Greeting card A6",
-        trim_width=105,
-        trim_height=148,
-        pages_max=2,
-        weight=8,
-        formats=["pdf"],
-        customs_description="Printed greeting cards",
-        hs_code="4909.00",
-    ),
-    dict(
-        uid="flyer-a5",
-        name="Flyer A5",
-        trim_width=148,
-        trim_height=210,
-        pages_max=2,
-        weight=6,
-        quantity_max=50_000,
-        formats=["pdf"],
-        print_profile="sheetfed",
-        customs_description="Printed flyers",
-        hs_code="4911.10",
-    ),
-    dict(
-        uid="poster-30x40",
-        name="Poster 30 × 40 cm",
-        trim_width=300,
-        trim_height=400,
-        weight=60,
-        formats=["pdf", "jpeg", "png"],
-        customs_description="Printed poster",
-        hs_code="4911.91",
-    ),
-    dict(
-        uid="photobook-a5",
-        name="Photo book A5, softcover",
-        trim_width=148,
-        trim_height=210,
-        pages_min=8,
-        pages_max=96,
-        pages_multiple=4,
-        weight=180,
-        formats=["pdf"],
-        customs_description="Photo book",
-        hs_code="4911.91",
-    ),
-    dict(
-        uid="sticker-7x7",
-        name="Sticker 70 × 70 mm",
-        trim_width=70,
-        trim_height=70,
-        bleed=2,
-        weight=2,
-        formats=["pdf", "png"],
-        available=False,
-        customs_description="Stickers",
-        hs_code="4911.99",
-    ),
-]
-METHODS = [("normal", "Letter post"), ("standard", "Parcel"), ("express", "Express parcel")]
-# File name → how it is made. The good ones first; each of the others has one fault.
-FILES: dict[str, Callable[[], bytes]] = {
-    "card-a6.pdf": partial(specimens.pdf, trim=(105, 148), seed=1, text="Happy birthday"),
-    "card-dots.pdf": partial(specimens.pdf, trim=(105, 148), seed=2, text="Thank you"),
-    "card-both.pdf": partial(specimens.pdf, trim=(105, 148), pages=2, seed=3, text="With love"),
-    "flyer-a5.pdf": partial(specimens.pdf, trim=(148, 210), pages=2, seed=4, text="Open day"),
-    "poster.pdf": partial(specimens.pdf, trim=(300, 400), seed=5, text="Fjord"),
-    "poster-2.pdf": partial(specimens.pdf, trim=(300, 400), seed=6, text="Aurora"),
-    "photobook.pdf": partial(specimens.pdf, trim=(148, 210), pages=8, seed=7, text="Summer"),
-    "low-resolution.pdf": partial(specimens.pdf, trim=(105, 148), ppi=72, seed=8, text="Blurry"),
-    "no-bleed.pdf": partial(specimens.pdf, trim=(105, 148), bleed=0, seed=9, text="Too tight"),
-    "wrong-size.pdf": partial(specimens.pdf, trim=(90, 120), seed=10, text="Too small"),
-    "font-missing.pdf": partial(specimens.pdf, trim=(105, 148), embed_fonts=False, seed=11, text="Which font?"),
-    "password.pdf": partial(specimens.pdf, trim=(105, 148), encrypt=True, seed=12),
-    "truncated.pdf": partial(specimens.pdf, trim=(105, 148), truncated=True, seed=13),
-    "web-page.pdf": lambda: b"<!doctype html><title>Sign in</title><p>Please sign in to see this file.",
-}
-PEOPLE = [
-    ("Ana", "Ruiz", "Karl Johans gate 4", "Oslo", "0154", "NO"),
-    ("Lena", "Koch", "Am Weg 3", "Bonn", "53111", "DE"),
-    ("Ingrid", "Berg", "Strandgaten 12", "Bergen", "5013", "NO"),
-    ("Łukasz", "Żak", "ul. Długa 5", "Kraków", "31-147", "PL"),
-    ("Zoë", "de Vries", "Keizersgracht 210", "Amsterdam", "1016 DZ", "NL"),
-    ("Elin", "Åkesson", "Storgatan 8", "Malmö", "211 42", "SE"),
-    ("Max", "Gruber", "Ringstraße 1", "Wien", "1010", "AT"),
-    ("Chloé", "Martin", "12 rue des Lilas", "Lyon", "69003", "FR"),
-]
 # How far each good order is walked: so many of them to each status.
 WALKS = {
     "created": 6,
@@ -155,7 +50,7 @@ FAULTS = ["low-resolution.pdf", "no-bleed.pdf", "wrong-size.pdf", "font-missing.
 class Demo:
     def __init__(self) -> None:
         self.random = random.Random(7)  # noqa: S311
-        self.now = timezone.now()
+        self.clock = Clock()
         self.number = 1000
         self.base = ""
         self.contents: dict[str, bytes] = {}
@@ -168,13 +63,13 @@ class Demo:
         self._people()
         self.contents = {f"/{name}": make() for name, make in FILES.items()}
         self._keep_specimens()
-        with served(self.contents) as address, demo_clock(self):
+        with outside(self.contents) as address, running(self.clock):
             self.base, started = address, REAL_NOW() - DAYS
             Trigger.objects.filter(channel="webhook").update(address=f"{address}/hooks/orders", active=True)
             say("orders, through the real doors …")
             walks = self._walks()
             for place, walk in enumerate(walks):
-                self.now = started + DAYS * place / len(walks) + timedelta(minutes=self.random.uniform(0, 120))
+                self.clock.now = started + DAYS * place / len(walks) + timedelta(minutes=self.random.uniform(0, 120))
                 walk()
             sweep(seconds=60)
         # Its receiver ran only for the demo.
@@ -288,7 +183,7 @@ class Demo:
         for verb in WAY:
             if order.status == to:
                 return
-            self._step(hours=self.random.uniform(0.3, 7))
+            self.clock.step(hours=self.random.uniform(0.3, 7))
             order = self._take(order, verb)
             sweep(seconds=60)
         if to == "returned":
@@ -314,7 +209,12 @@ class Demo:
     def _scan(self, order: Order, status: str, message: str = "") -> Order:
         for package in order.packages.all():  # type: ignore[attr-defined]
             tracking.note(
-                package, status=status, at=self.now, place=order.address.city, message=message, by="carrier:manual"
+                package,
+                status=status,
+                at=self.clock.now,
+                place=order.address.city,
+                message=message,
+                by="carrier:manual",
             )
         return Order.objects.get(pk=order.pk)
 
@@ -322,7 +222,7 @@ class Demo:
         """A file without bleed, replaced by a person and tried again."""
         order = self.submit("demo", file="no-bleed.pdf")
         assert order is not None
-        self._step(hours=1)
+        self.clock.step(hours=1)
         file = order.items.get().files.get()
         amend(order, by="user:manager", files={file.pk: f"{self.base}/card-dots.pdf"})
         move(order, Order.retry, by="user:manager")
@@ -360,60 +260,3 @@ class Demo:
         url = "https://files.example.invalid/card.pdf"  # a name that nobody has (RFC 6761)
         items = [{"itemReferenceId": "1", "productUid": "card-a6", "quantity": 1, "files": [{"url": url}]}]
         self.submit("demo", items=items)
-
-    def _step(self, *, hours: float) -> None:
-        self.now = min(self.now + timedelta(hours=hours), REAL_NOW() - timedelta(minutes=5))
-
-
-REAL_NOW = timezone.now
-
-
-@contextmanager
-def demo_clock(demo: Demo) -> Iterator[None]:
-    """The time of the demo instead of the real one, for ids and for everything that asks Django."""
-
-    def now() -> datetime:
-        demo.now += timedelta(milliseconds=7)
-        return demo.now
-
-    def uuid7() -> UUID:
-        return UUID(bytes=uuid_utils.uuid7(nanoseconds=int(now().timestamp() * 1_000_000) * 1_000).bytes)
-
-    with ExitStack() as stack:
-        stack.enter_context(mock.patch("django.utils.timezone.now", now))
-        stack.enter_context(mock.patch("gelatoconnect.lib.ids.uuid7", uuid7))
-        yield
-
-
-@contextmanager
-def served(files: dict[str, bytes]) -> Iterator[str]:
-    """A web server of this machine with the files, that also takes webhooks; allowed by the door while it runs."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = files.get(self.path)
-            self.answer(404 if content is None else 200, content or b"")
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.answer(200, b'{"ok": true}')
-
-        def answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    allowed = settings.FETCH_ALLOWED_HOSTS
-    settings.FETCH_ALLOWED_HOSTS = [*allowed, f"127.0.0.1:{server.server_port}"]
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        settings.FETCH_ALLOWED_HOSTS = allowed
-        server.shutdown()
-        server.server_close()
