@@ -93,6 +93,11 @@ class ConnectorAdmin(admin.ModelAdmin):
         messages.success(request, f"{obj} is there. Fill in what it needs to work.")
         return redirect("admin:intake_connector_change", obj.pk)
 
+    def save_model(self, request: HttpRequest, obj: Connector, form: Any, change: bool) -> None:
+        """With new settings a channel that is asked is asked at once."""
+        obj.next_pull = timezone.now()
+        super().save_model(request, obj, form, change)
+
     @admin.display(description="Its address")
     def address(self, obj: Connector) -> str:
         return f"{settings.PUBLIC_URL}/in/{obj.pk}"

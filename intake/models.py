@@ -1,6 +1,7 @@
 """What came in: connectors with their keys, and every request as it was received."""
 
 from django.db import models
+from django.utils import timezone
 
 from gelatoconnect.lib.secrets import EncryptedField
 from orders.models import Customer, Identified, Order
@@ -18,7 +19,8 @@ class Connector(Identified):
     settings = EncryptedField(blank=True, help_text="JSON; what the connector type asks for")
     memory = EncryptedField(blank=True, editable=False, help_text="JSON; what it was given on the way, such as tokens")
     # Channels that are asked, and shops that are compared with what has arrived.
-    next_pull = models.DateTimeField(null=True, editable=False, help_text="While one runs: when its lease ends")
+    next_pull = models.DateTimeField(null=True, default=timezone.now, editable=False,
+                                     help_text="While one runs: when its lease ends; empty: never")  # fmt: skip
     pulled_at = models.DateTimeField(null=True, editable=False, help_text="When it was last asked with success")
     pull_error = models.TextField(blank=True, editable=False)
 

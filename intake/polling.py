@@ -35,20 +35,12 @@ AGAIN = timedelta(minutes=5)  # after a failure, at the latest
 
 def pull_due() -> int:
     """Ask every channel whose time has come; says how many. Safe to run in several processes at once."""
-    schedule_new()
     mine = [pk for pk in _due() if claim(pk)]
     if not mine:
         return 0
     with ThreadPoolExecutor(min(AT_ONCE, len(mine)), thread_name_prefix="pull") as pool:
         list(pool.map(_in_thread, mine))
     return len(mine)
-
-
-def schedule_new() -> None:
-    """A channel that has no time yet is asked now."""
-    Connector.objects.filter(type__in=_pulled(), active=True, next_pull=None, pulled_at=None, pull_error="").update(
-        next_pull=timezone.now()
-    )
 
 
 def claim(pk: UUID) -> bool:
@@ -62,6 +54,9 @@ def pull(connector: Connector) -> int:
     config, error, count, now = None, "", 0, timezone.now()
     try:
         config = cast(Scheduled, config_of(connector))
+        if not config.interval:
+            Connector.objects.filter(pk=connector.pk).update(next_pull=None)
+            return 0
         kind = kind_of(connector)
         if kind.scans:
             count = kind.scan(desk_of(connector, config))
