@@ -20,9 +20,6 @@ from intake.filters import VIEWS, RequestFilter
 from intake.forms import MendForm
 from intake.models import OrderRequest
 from intake.records import message_of
-from intake.report_pdf import report_response
-from intake.reports import report_of
-from orders.models import Order
 from orders.pages import MAX_SELECTED, actor, asked, list_page, staff_only
 from orders.texts import SHOWN, pretty, serious
 
@@ -131,26 +128,6 @@ def bulk(request: HttpRequest) -> HttpResponse:
         title = f"Process again: {sum(outcome.order is not None for _, outcome in rows)} of {len(rows)} are orders"
         return render(request, "intake/result.html", {"section": "requests", "title": title, "rows": rows})
     return redirect("intake:list")
-
-
-@staff_only("orders.view_order")
-@require_GET
-def order_report(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """What its sender needs to mend an order: to read, to print and to forward."""
-    order = _reported(pk)
-    context = {"section": "orders", "title": f"Problem report: {order.reference}", "order": order}
-    return render(request, "intake/report.html", context | {"report": report_of(order)})
-
-
-@staff_only("orders.view_order")
-@require_GET
-def order_report_pdf(request: HttpRequest, pk: UUID) -> HttpResponse:
-    return report_response(_reported(pk))
-
-
-def _reported(pk: UUID) -> Order:
-    found = Order.objects.select_related("customer").prefetch_related("items__product", "items__files")
-    return get_object_or_404(found, pk=pk)
 
 
 def text_of(body: bytes | memoryview | None) -> dict[str, Any]:
