@@ -44,10 +44,21 @@ def order_body(reference: str, *, url: str = "https://files.example/card.pdf", i
     ).encode()  # fmt: skip
 
 
-def send_orders(count: int, *, port: int, prefix: str, clients: int = CLIENTS) -> list[Sent]:
+# A request that only waits to be sent: method, path, headers, body.
+Prepared = tuple[str, str, dict[str, str], bytes]
+
+
+def send_orders(count: int, *, port: int, prefix: str, clients: int = CLIENTS, items: int = 2) -> list[Sent]:
     """`count` orders shared among so many clients, who all send at the same time."""
+    headers = {"X-API-KEY": KEY, "Content-Type": "application/json"}
+    orders = [order_body(f"{prefix}-{number}", items=items) for number in range(count)]
+    return send_all([("POST", "/api/orders", headers, body) for body in orders], port=port, clients=clients)
+
+
+def send_all(requests: Sequence[Prepared], *, port: int, clients: int = CLIENTS) -> list[Sent]:
+    """The requests shared among so many clients, each sending one after the other on a connection that stays open."""
     with ProcessPoolExecutor(clients, mp_context=get_context("spawn")) as pool:
-        shares = [pool.submit(_send, count // clients, port, f"{prefix}-{number}") for number in range(clients)]
+        shares = [pool.submit(_send, requests[number::clients], port) for number in range(clients)]
         return [sent for share in shares for sent in share.result()]
 
 
@@ -56,14 +67,13 @@ def rate(sent: Sequence[Sent]) -> float:
     return len(sent) / (max(each.ended for each in sent) - min(each.started for each in sent))
 
 
-def _send(count: int, port: int, prefix: str) -> list[Sent]:
+def _send(requests: Sequence[Prepared], port: int) -> list[Sent]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    headers = {"X-API-KEY": KEY, "Content-Type": "application/json"}
     sent = []
-    for number in range(count):
-        body, status, started = order_body(f"{prefix}-{number}"), 0, perf_counter()
+    for method, path, headers, body in requests:
+        status, started = 0, perf_counter()
         try:
-            connection.request("POST", "/api/orders", body, headers)
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             answer.read()
             status = answer.status
