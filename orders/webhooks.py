@@ -1,12 +1,8 @@
 """The signed POST, by Standard Webhooks 1.0.0 (https://github.com/standard-webhooks/standard-webhooks)."""
 
-import base64
-import binascii
-import hashlib
-import hmac
 import time
 
-from gelatoconnect.lib import http
+from gelatoconnect.lib import http, signing
 from orders.events import Permanent, TryLater
 from orders.models import Delivery, Trigger
 
@@ -31,9 +27,6 @@ def post(trigger: Trigger, delivery: Delivery, *, body: bytes) -> None:
 def signed(id: str, timestamp: int, body: bytes, *, secret: str) -> dict[str, str]:
     """The three headers of the signature; timestamp in Unix seconds, secret as "whsec_" + base64."""
     try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except binascii.Error as error:
-        raise Permanent("The trigger's secret is not base64.") from error
-    content = b".".join((id.encode(), str(timestamp).encode(), body))
-    signature = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
-    return {"webhook-id": id, "webhook-timestamp": str(timestamp), "webhook-signature": f"v1,{signature}"}
+        return signing.signed(id, timestamp, body, secret=secret)
+    except ValueError as error:
+        raise Permanent("The trigger's secret is empty, or is not base64.") from error
