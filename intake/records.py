@@ -16,7 +16,8 @@ from orders.events import emit
 
 log = logging.getLogger(__name__)
 
-SECRET_HEADERS = {"authorization", "cookie", "x-api-key", "proxy-authorization", "x-oneflow-authorization"}
+SECRET_HEADERS = {"authorization", "cookie", "x-api-key", "proxy-authorization", "x-oneflow-authorization",
+                  "x-hp-hmac-authentication"}  # fmt: skip
 MAX_REFUSED = 64 * 1024  # bytes kept of what was refused at the door
 REFUSED_RATE = 2  # a second and connector that are kept of those
 
@@ -54,6 +55,7 @@ def message_of(request: OrderRequest) -> Message:
         contents=request.contents,
         config=config_of(connector),
         mapping=request.mapping,
+        connector=connector.pk,
     )
 
 
@@ -126,7 +128,7 @@ def _answering(request: OrderRequest) -> Message:
     except Rejected:
         config = None
     return Message(bytes(request.body), request.topic, request.headers, request.content_type, config=config,
-                   mapping=request.mapping)  # fmt: skip
+                   mapping=request.mapping, connector=request.connector.pk)  # fmt: skip
 
 
 def _tell_of_refusal(request: OrderRequest) -> None:

@@ -81,7 +81,10 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A stored request as it is read: `body` is what a person made of it, or what was fetched for it, or what came."""
+    """A stored request as it is read: `body` is what a person made of it, or what was fetched for it, or what came.
+
+    connector  the id of the connector it came through: part of the addresses that an answer may name
+    """
 
     body: bytes
     topic: str = ""
@@ -90,6 +93,7 @@ class Message:
     contents: Mapping[str, str] = field(default_factory=dict)
     config: Any = None
     mapping: models.Mapping | None = None
+    connector: UUID | None = None
 
 
 # --- what it means ----------------------------------------------------------------------------------
@@ -323,6 +327,15 @@ class ConnectorType:
     # --- the other direction ---
     def postback(self, told: Told, config: Any, memory: dict[str, Any]) -> Talk[None]:
         """Tell the sender what happened. May run twice: asks first what the other side knows, where that matters."""
+        return
+        yield
+
+    def wants_refusal(self, topic: str) -> bool:
+        """True: the sender of such a request was answered before it was read, and `refusal` tells when it is refused."""
+        return False
+
+    def refusal(self, message: Message, problems: list[dict[str, Any]], at: datetime) -> Talk[None]:
+        """Tell the sender that what was answered before it was read has been refused, and why. May run twice."""
         return
         yield
 
