@@ -12,13 +12,14 @@ from django_fsm import TransitionNotAllowed
 
 from gelatoconnect.lib.ids import parse_id
 from gelatoconnect.lib.problems import Problem, Rejected, errors
+from intake import privacy
 from intake.checks import address_problems, check_data
 from intake.checks.base import Case
 from intake.checks.references import find_customer, match_products
 from intake.connectors import kind_of
-from intake.connectors.base import Cancel, Change, Nothing, Outcome, Submit
+from intake.connectors.base import Cancel, Change, Export, Forget, Nothing, Outcome, Several, Submit
 from intake.models import Connector, OrderRequest
-from intake.records import State, message_of, record
+from intake.records import State, first_of, message_of, put_aside, receive, record
 from intake.unmapped import Missing
 from orders.drafts import Draft, DraftFile, pointer
 from orders.lifecycle import Status, available
@@ -92,7 +93,10 @@ def cancel(request: OrderRequest, asked: Cancel, *, by: str) -> Outcome:
         return record(request, Outcome(200, problems=[said], state=State.IGNORED))
     request.reference, request.customer = order.reference, order.customer
     if order.status == Status.CANCELED:
-        return record(request, Outcome(200, order=order))
+        with transaction.atomic():
+            if asked.awaits_answer:
+                tell(order, "order.cancel_repeated", by=by)
+            return record(request, Outcome(200, order=order))
     try:
         with transaction.atomic():
             order = move(order, Order.cancel, by=by, reason=asked.reason)
@@ -126,8 +130,21 @@ def nothing(request: OrderRequest, asked: Nothing, *, by: str) -> Outcome:
     return record(request, Outcome(200, problems=[said], state=State.IGNORED))
 
 
+def several(request: OrderRequest, asked: Several, *, by: str) -> Outcome:
+    with transaction.atomic():
+        found = [receive(each, connector=request.connector) for each in asked.found]
+        new = [each for each in found if not first_of(each)]
+        for each in new:
+            put_aside(each)
+        said = Problem("REQUEST_SEVERAL", f"{len(new)} requests were made of it.", severity="info")
+        return record(request, Outcome(200, problems=[said], state=State.IGNORED))
+
+
 # Meaning → what is done for it.
-ACTS: dict[type, Callable[..., Outcome]] = {Submit: submit, Cancel: cancel, Change: change, Nothing: nothing}
+ACTS: dict[type, Callable[..., Outcome]] = {
+    Submit: submit, Cancel: cancel, Change: change, Nothing: nothing, Several: several,
+    Export: privacy.export, Forget: privacy.forget,
+}  # fmt: skip
 
 
 def find_order(connector: Connector, source_id: str = "", reference: str = "") -> Order | None:

@@ -17,10 +17,10 @@ from intake.checks.references import match_products
 from intake.connectors import config_of, kind_of, memory_of
 from intake.connectors.base import Incoming, Outcome, Submit
 from intake.models import Connector, OrderRequest
-from intake.records import first_of, keep_unread, message_of, receive, record
+from intake.records import first_of, keep_unread, message_of, put_aside, receive, record
 from intake.talks import hold
 from orders.drafts import pointer
-from orders.events import Conclusion, Permanent, TryLater, emit
+from orders.events import Conclusion, Permanent, TryLater
 from orders.lifecycle import Status
 from orders.models import Item, Order, PrintFile
 from orders.services import Duplicate, move
@@ -46,15 +46,6 @@ def take(incoming: Incoming, *, connector: Connector) -> Outcome:
     except Exception as error:  # ours, not the sender's: they get a 5xx and send again; we keep what came
         keep_unread(incoming, connector, error)
         raise
-
-
-def put_aside(request: OrderRequest) -> Outcome:
-    """Store it to be read by a worker, and answer at once."""
-    with transaction.atomic():
-        outcome = record(request, Outcome(202, state=State.RECEIVED))
-        emit(None, "request.received", by=f"connector:{request.connector.name}", customer=request.customer,
-             request={"id": str(request.pk)})  # fmt: skip
-    return outcome
 
 
 def read(request: OrderRequest, *, by: str = "") -> Outcome:

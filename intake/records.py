@@ -81,6 +81,15 @@ def record(request: OrderRequest, outcome: Outcome) -> Outcome:
     return outcome
 
 
+def put_aside(request: OrderRequest) -> Outcome:
+    """Store it to be read by a worker, and answer at once."""
+    with transaction.atomic():
+        outcome = record(request, Outcome(202, state=State.RECEIVED))
+        emit(None, "request.received", by=f"connector:{request.connector.name}", customer=request.customer,
+             request={"id": str(request.pk)})  # fmt: skip
+    return outcome
+
+
 def first_of(request: OrderRequest) -> Outcome | None:
     """The stored outcome of an earlier request with the same key. The same key with other content is refused."""
     if not request.key:

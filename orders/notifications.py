@@ -16,7 +16,10 @@ from orders.events import Permanent, TryLater, listen
 from orders.models import Delivery, Event, Order, Trigger
 
 # What staff do among themselves is nobody else's business.
-IN_HOUSE = frozenset({"order.noted", "order.signed_off", "order.cancel_refused", "request.received"})
+IN_HOUSE = frozenset(
+    {"order.noted", "order.signed_off", "order.cancel_refused", "order.cancel_repeated", "order.forgotten",
+     "request.received", "request.exported", "request.forgotten"}
+)  # fmt: skip
 
 
 def matching(event: Event) -> Iterator[str]:

@@ -118,11 +118,15 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """The whole order is not wanted any more. Named by the sender's own id, or by our id or orderReferenceId."""
+    """The whole order is not wanted any more. Named by the sender's own id, or by our id or orderReferenceId.
+
+    awaits_answer  the sender wants to hear of it, even when the order was canceled before: order.cancel_repeated
+    """
 
     source_id: str = ""
     reference: str = ""
     reason: str = ""
+    awaits_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,38 @@ class Nothing:
     reference: str = ""
 
 
-Meaning = Submit | Cancel | Change | Nothing
+@dataclass(frozen=True, slots=True)
+class Several:
+    """It speaks of several things: each is stored as a request of its own, and read by a worker."""
+
+    found: tuple[Incoming, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A person as a sender names one: by the sender's ids of the orders, and by e-mail, phone and the sender's own id."""
+
+    source_ids: tuple[str, ...] = ()
+    email: str = ""
+    phone: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The person wants to know what is known of them: it is gathered, and mailed to the customer."""
+
+    recipient: Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The person is to be forgotten; or, without one, everybody whose orders came through the connector, and its secrets."""
+
+    recipient: Recipient | None = None
+
+
+Meaning = Submit | Cancel | Change | Nothing | Several | Export | Forget
 
 
 def said_of(meaning: Meaning) -> str:
