@@ -15,14 +15,12 @@ _ORDER = ("orderReferenceId", "orderType", "customerReferenceId", "currency", "r
 _ITEM = ("itemReferenceId", "productUid", "sku", "productName", "quantity", "retailPriceInclVat")
 # Other names that people give the same columns.
 _ALIASES = {
-    "orderid": "orderReferenceId", "ordernumber": "orderReferenceId", "orderno": "orderReferenceId",
-    "order": "orderReferenceId", "orderreference": "orderReferenceId", "itemreference": "itemReferenceId",
-    "itemid": "itemReferenceId", "lineid": "itemReferenceId", "qty": "quantity", "product": "productName",
-    "price": "retailPriceInclVat", "retailprice": "retailPriceInclVat", "zip": "postCode", "zipcode": "postCode",
-    "postalcode": "postCode", "street": "addressLine1", "address": "addressLine1", "address1": "addressLine1",
-    "address2": "addressLine2", "company": "companyName", "province": "state", "countrycode": "country", "emailaddress": "email",
-    "phonenumber": "phone", "telephone": "phone", "shipmentmethod": "shipmentMethodUid",
-    "shippingmethod": "shipmentMethodUid", "file": "fileUrl", "url": "fileUrl", "md5": "fileMd5",
+    "orderReferenceId": "order orderid ordernumber orderno orderreference",
+    "itemReferenceId": "itemid lineid itemreference", "productName": "product", "quantity": "qty",
+    "retailPriceInclVat": "price retailprice", "shipmentMethodUid": "shipmentmethod shippingmethod",
+    "companyName": "company", "addressLine1": "address address1 street", "addressLine2": "address2",
+    "postCode": "zip zipcode postalcode", "state": "province", "country": "countrycode", "email": "emailaddress",
+    "phone": "phonenumber telephone", "fileUrl": "file url", "fileMd5": "md5",
 }  # fmt: skip
 _PREFIXES: dict[str, Place] = {"metadata": "metadata", "itemmetadata": "itemMetadata", "productvariant": "productVariant",
                                "variant": "productVariant", "option": "productVariant"}  # fmt: skip
@@ -62,7 +60,7 @@ _KNOWN: dict[str, tuple[Place, str]] = {
     **{_plain(key): ("item", key) for key in _ITEM},
     "fileurl": ("file", "default"), "filetype": ("item", "fileType"), "filemd5": ("item", "fileMd5"),
 }  # fmt: skip
-_KNOWN |= {alias: _KNOWN[_plain(key)] for alias, key in _ALIASES.items()}
+_KNOWN |= {alias: _KNOWN[_plain(key)] for key, aliases in _ALIASES.items() for alias in aliases.split()}
 
 
 def _column(name: str) -> Column:

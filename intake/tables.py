@@ -233,7 +233,7 @@ def order_of(body: bytes, *, defaults: Mapping[str, str] | None = None) -> tuple
     data = {key: value for key, value in (defaults or {}).items() if value} | data
     wrong = [problem for problem in problems if problem.severity == "error"]
     try:
-        draft = read(data)
+        draft: Draft = read(data)
     except Rejected as refusal:
         told = {problem.path for problem in wrong if problem.path}
         raise Rejected([*problems, *(each for each in refusal.problems if each.path not in told)]) from None
