@@ -1,20 +1,24 @@
 """What the checks look at. A check is a plain generator of Problems; it never mends, it says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orders.drafts import Address, Draft, DraftFile, DraftItem, is_handed_over
-from orders.models import Customer, Order, PrintFile, Product
+from orders.models import Customer, Order, PrintFile, Product, ShipmentMethod
 from orders.services import major_units
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An order as it is asked for, who asks, and the product of each item (None: not found)."""
+    """An order as it is asked for, who asks, and the product of each item (None: not found).
+
+    methods: the shipment methods there are, by uid, where many cases are judged at once; None: they are looked up.
+    """
 
     draft: Draft
     customer: Customer
     products: Sequence[Product | None]
+    methods: Mapping[str, ShipmentMethod] | None = None
 
 
 def draft_of(order: Order) -> Draft:

@@ -1,6 +1,9 @@
 """References: which customer and which products a draft means."""
 
+from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import islice
 
 from django.db.models import Q
 
@@ -8,6 +11,8 @@ from gelatoconnect.lib.problems import Problem, Rejected
 from intake.models import Connector
 from orders.drafts import Draft, DraftFile, DraftItem, pointer
 from orders.models import Customer, CustomerProduct, Product
+
+BATCH = 1_000  # names in one query
 
 
 def find_customer(connector: Connector, *, named: str) -> Customer | None:
@@ -37,48 +42,75 @@ def find_customer(connector: Connector, *, named: str) -> Customer | None:
     return customer
 
 
-def match_products(draft: Draft, customer: Customer) -> tuple[list[Product | None], list[Problem]]:
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Products that items may mean: ours by uid, the customer's by SKU, and by name those that have no SKU."""
+
+    by_uid: dict[str, Product] = field(default_factory=dict)
+    by_sku: dict[str, list[CustomerProduct]] = field(default_factory=lambda: defaultdict(list))
+    by_name: dict[str, list[CustomerProduct]] = field(default_factory=lambda: defaultdict(list))
+
+
+def catalogue_of(items: Iterable[DraftItem], customer: Customer) -> Catalogue:
+    """What these items may mean, those of one order or of thousands, in two queries for each thousand names."""
+    found, asked = Catalogue(), list(items)
+    for uids in _batches({uid for item in asked if (uid := item.product_uid or item.sku)}):
+        found.by_uid.update((product.uid, product) for product in Product.objects.filter(uid__in=uids))
+    theirs = CustomerProduct.objects.filter(customer=customer).select_related("product")
+    unnamed = [item for item in asked if not item.product_uid]
+    skus, names = (
+        {item.sku for item in unnamed if item.sku},
+        {item.product_name for item in unnamed if item.product_name},
+    )
+    if len(skus) + len(names) <= BATCH:
+        wanted = [Q(sku__in=skus) | Q(sku="", name__in=names)] if skus or names else []
+    else:
+        wanted = [
+            *(Q(sku__in=some) for some in _batches(skus)),
+            *(Q(sku="", name__in=some) for some in _batches(names)),
+        ]
+    for condition in wanted:
+        for known in theirs.filter(condition):
+            (found.by_sku[known.sku] if known.sku else found.by_name[known.name]).append(known)
+    return found
+
+
+def match_products(
+    draft: Draft, customer: Customer, *, known: Catalogue | None = None
+) -> tuple[list[Product | None], list[Problem]]:
     """The product of each item, None where none is found, and a Problem for each of those.
 
     What the customer's mapping says besides is filled into the items: variant options, and the print file of an item
-    that brings none.
+    that brings none. known: the catalogue of many orders, looked up beforehand.
     """
-    uids = {uid for item in draft.items if (uid := item.product_uid or item.sku)}
-    by_uid = {product.uid: product for product in Product.objects.filter(uid__in=uids)} if uids else {}
-    theirs = _mappings(draft, customer)
+    catalogue = known or catalogue_of(draft.items, customer)
     products = []
     for item in draft.items:
-        product = by_uid.get(item.product_uid)
-        if product is None and (mapping := _mapping_of(item, theirs)):
+        product = catalogue.by_uid.get(item.product_uid)
+        if product is None and (mapping := _mapping_of(item, catalogue)):
             product = mapping.product
             item.product_variant = mapping.attributes | item.product_variant
             if mapping.file_url and not item.files:
                 item.files = [DraftFile(url=mapping.file_url)]
-        products.append(product or (by_uid.get(item.sku) if not item.product_uid else None))
+        products.append(product or (catalogue.by_uid.get(item.sku) if not item.product_uid else None))
     missing = [_unknown(place, item) for place, item in enumerate(draft.items) if products[place] is None]
     return products, missing
 
 
-def _mappings(draft: Draft, customer: Customer) -> list[CustomerProduct]:
-    """The customer's products that the items may mean, in one query, or none when they all say productUid."""
-    asked = [item for item in draft.items if not item.product_uid]
-    skus, names = {item.sku for item in asked if item.sku}, {item.product_name for item in asked if item.product_name}
-    if not skus and not names:
-        return []
-    wanted = Q(sku__in=skus) | Q(sku="", name__in=names)
-    return list(CustomerProduct.objects.filter(wanted, customer=customer).select_related("product"))
+def _batches(names: set[str]) -> Iterable[list[str]]:
+    rest = iter(sorted(names))
+    return iter(lambda: list(islice(rest, BATCH)), [])
 
 
-def _mapping_of(item: DraftItem, theirs: Iterable[CustomerProduct]) -> CustomerProduct | None:
+def _mapping_of(item: DraftItem, catalogue: Catalogue) -> CustomerProduct | None:
     """By SKU, else by name; of several whose variant the item fulfils, the most exact one."""
     if item.product_uid:
         return None
     asked = {str(key).lower(): str(value).lower() for key, value in item.product_variant.items()}
     fitting = [
         known
-        for known in theirs
-        if (known.sku == item.sku if known.sku else known.name == item.product_name)
-        and all(asked.get(str(key).lower()) == str(value).lower() for key, value in known.variant.items())
+        for known in (*catalogue.by_sku.get(item.sku, ()), *catalogue.by_name.get(item.product_name, ()))
+        if all(asked.get(str(key).lower()) == str(value).lower() for key, value in known.variant.items())
     ]
     return max(fitting, key=lambda known: (bool(known.sku), len(known.variant)), default=None)
 

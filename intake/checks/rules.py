@@ -66,7 +66,10 @@ def shipment_method(case: Case) -> Iterator[Problem]:
     wanted = [word.strip() for word in case.draft.shipment_method_uid.split(",") if word.strip()]
     if not wanted:
         return
-    known = {method.uid: method for method in ShipmentMethod.objects.filter(uid__in=wanted, active=True)}
+    methods = case.methods
+    if methods is None:
+        methods = {method.uid: method for method in ShipmentMethod.objects.filter(uid__in=wanted, active=True)}
+    known = {uid: methods[uid] for uid in wanted if uid in methods}
     path = pointer("shipmentMethodUid")
     if not known:
         yield Problem("SHIPMENT_METHOD_UNKNOWN", f"There is no shipment method {', '.join(wanted)!r}.", path,
