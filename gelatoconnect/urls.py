@@ -10,6 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from intake import api as intake_api
 from intake.doors import door
+from intake.uploads import upload
 from orders import api as orders_api
 
 admin.site.site_header = admin.site.site_title = "GelatoConnect"
@@ -61,6 +62,7 @@ urlpatterns = [
     path("api/docs", reference, name="schema-ui"),
     path("api/<path:rest>", orders_api.Nowhere.as_view()),
     path("in/<uuid:connector>", door, name="door"),
+    path("in/<uuid:connector>/files/<str:token>", upload, name="upload"),
     path("in/<uuid:connector>/<path:rest>", door),
     path("favicon.ico", RedirectView.as_view(url=f"/{settings.STATIC_URL.strip('/')}/logo.svg")),
     path("admin/", admin.site.urls),

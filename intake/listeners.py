@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from intake import pipeline
+from intake import pipeline, uploads
 from intake.connectors import CONNECTOR_TYPES, config_of, kind_of, memory_of
 from intake.connectors.base import Told
 from intake.models import Connector, OrderRequest
+from intake.records import message_of
 from intake.talks import hold
 from orders import panels
 from orders.events import Conclusion, Permanent, is_last_attempt, listen
@@ -14,6 +15,8 @@ from orders.models import Delivery, Event
 
 # A file server may be away for a while: about 40 minutes in all, then the order fails with the reason.
 FETCH_DELAYS = (5, 30, 120, 600, 1_800)
+# A check that was at work while a file was uploaded may not have seen it; it ends before long.
+WAKE_DELAYS = (1, 2, 5, 15, 60, 300, 900)
 
 
 @listen("order.received", name="check", delays=FETCH_DELAYS)
@@ -47,6 +50,30 @@ def postback(delivery: Delivery) -> None:
     hold(talk, connector, report=delivery.report)
 
 
+def answered_early(event: Event) -> Iterator[str]:
+    """The connector of a refused request whose sender was told, before it was read, that it had arrived."""
+    request = OrderRequest.objects.select_related("connector").filter(pk=event.data["request"]["id"]).first()
+    kind = CONNECTOR_TYPES.get(request.connector.type) if request is not None else None
+    if request is not None and kind is not None and kind.wants_refusal(request.topic):
+        yield str(request.connector_id)
+
+
+@listen("request.rejected", name="refusal", each=answered_early)
+def refusal(delivery: Delivery) -> None:
+    """Tell the sender of such a request that it was refused, in its own words."""
+    event = delivery.event
+    request = OrderRequest.objects.select_related("connector").get(pk=event.data["request"]["id"])
+    talk = kind_of(request.connector).refusal(message_of(request), event.data["problems"], event.at)
+    hold(talk, request.connector, report=delivery.report)
+
+
+@listen("order.file_uploaded", name="wake", delays=WAKE_DELAYS)
+def wake(delivery: Delivery) -> Conclusion | None:
+    """A print file that was waited for has come: the checks that wait for it, or failed for want of it, go on."""
+    assert delivery.order is not None
+    return uploads.wake(delivery.order, delivery.event)
+
+
 def told_of(event: Event) -> Told:
     order = event.order
     assert order is not None
@@ -54,4 +81,5 @@ def told_of(event: Event) -> Told:
         kind=event.kind, at=event.at, id=event.pk, order=order, items=list(order.items.select_related("product")),
         packages=[package for answer in panels.PACKAGES for package in answer(order)],
         reason=event.data.get("reason", ""), problems=event.data.get("problems", []),
+        changes=event.data.get("changes", {}),
     )  # fmt: skip
