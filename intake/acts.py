@@ -52,16 +52,19 @@ def submit(request: OrderRequest, asked: Submit, *, by: str) -> Outcome:
     return Outcome(request.answer_status or 201, order=order, answer=request.answer, request=request.pk)
 
 
-def prepare(request: OrderRequest, asked: Submit) -> tuple[Case, list[Problem]]:
+def prepare(
+    request: OrderRequest, asked: Submit, *, known: Catalogue | None = None
+) -> tuple[Case, list[Problem]]:
     """The order as far as it can be judged at once; with the warnings. Raises Rejected.
 
-    As much as is understood is noted on the request (unsaved), so that a refused one can be found by it.
+    As much as is understood is noted on the request (unsaved), so that a refused one can be found by it. known: the
+    catalogue of many orders, looked up beforehand.
     """
     draft = asked.draft
     request.reference, request.source_id = draft.order_reference_id, asked.source_id
     request.customer = customer = _customer_of(draft, request)
     _hand_over(draft, request)
-    products, problems = match_products(draft, customer)
+    products, problems = match_products(draft, customer, known=known)
     kind, left_out = kind_of(request.connector), []
     if kind.mixed:
         left_out = [n for n, item in enumerate(draft.items) if products[n] is None and not item.files]
@@ -72,7 +75,7 @@ def prepare(request: OrderRequest, asked: Submit) -> tuple[Case, list[Problem]]:
     if left_out:
         kept = [n for n in range(len(products)) if n not in left_out]
         draft = draft.model_copy(update={"items": [draft.items[n] for n in kept]})
-        products, problems = [products[n] for n in kept], match_products(draft, customer)[1]
+        products, problems = [products[n] for n in kept], match_products(draft, customer, known=known)[1]
     case = Case(draft, customer, products)
     found = [*check_data(case), *problems]
     if errors(found) and draft.order_type == "order" and draft.items:
