@@ -121,12 +121,14 @@ class Cancel:
     """The whole order is not wanted any more. Named by the sender's own id, or by our id or orderReferenceId.
 
     awaits_answer  the sender wants to hear of it, even when the order was canceled before: order.cancel_repeated
+    for_good       an order of which nothing is known yet is not wanted when it arrives later; False: then it is
     """
 
     source_id: str = ""
     reference: str = ""
     reason: str = ""
     awaits_answer: bool = False
+    for_good: bool = True
 
 
 @dataclass(frozen=True, slots=True)
