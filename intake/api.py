@@ -13,6 +13,7 @@ from gelatoconnect.lib import strict
 from gelatoconnect.lib.problems import Problem, Rejected, errors
 from intake import pipeline
 from intake.checks import address_problems
+from intake.connectors.api import Api
 from intake.connectors.base import Incoming
 from intake.models import Connector
 from intake.report_pdf import report_response
@@ -40,6 +41,10 @@ class Submit(OrderView):
         ],
     )  # fmt: skip
     def post(self, request: Request, **_: Any) -> HttpResponse | Response:
+        connector = cast(Connector, request.auth)
+        if connector.type != Api.name:
+            message = f"The key belongs to a connector of the type {connector.type}, which has an address of its own."
+            raise Rejected([Problem("CONNECTOR_TYPE", message, hint="Use the key of an API connector.")], status=403)
         incoming = Incoming(
             body=strict.read_body(request, max_bytes=settings.API_MAX_BYTES),
             headers=dict(request.headers),
@@ -54,7 +59,7 @@ class Submit(OrderView):
             )
         if request.query_params.get("dryRun", "").lower() in ("1", "true"):
             return self.dry_run(incoming)
-        outcome = pipeline.take(incoming, connector=cast(Connector, request.auth))
+        outcome = pipeline.take(incoming, connector=connector)
         kind = "application/problem+json" if outcome.problems else "application/json"
         headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
         return HttpResponse(

@@ -67,6 +67,13 @@ def test_a_wrong_key_is_refused(api: ApiClient, order_body: Body, key: str) -> N
     assert nothing_stored()
 
 
+def test_the_key_of_another_kind_of_connector_submits_nothing(api: ApiClient, order_body: Body, connector: Any) -> None:
+    type(connector).objects.update(type="shop")
+    response = api.post("/api/orders", order_body())
+    assert (response.status_code, codes(response)) == (403, [("CONNECTOR_TYPE", "")])
+    assert nothing_stored()
+
+
 def test_everything_that_is_wrong_is_said_at_once(api: ApiClient, order_body: Body) -> None:
     body = order_body(currency="XYZ", items=[{"quantity": 1}, {"productUid": "nope", "files": [{"url": "ftp://x/y"}]}])
     body["shippingAddress"] |= {"postCode": "1", "email": "no", "country": "NO"}
