@@ -1,10 +1,13 @@
 """One FilterSet for the requests' page."""
 
+import json
+
 import django_filters as filters
 from django.db.models import Q, QuerySet
 
 from gelatoconnect.lib.ids import parse_id
-from intake.models import Connector, OrderRequest
+from intake.connectors import CONNECTOR_TYPES
+from intake.models import Connector, Import, OrderRequest
 from orders.models import Customer
 from orders.pages import BornFilter
 
@@ -13,18 +16,27 @@ State = OrderRequest.State
 VIEWS: dict[str, tuple[str, Q]] = {
     "all": ("All", Q()),
     "refused": ("Refused", Q(state=State.REJECTED)),
+    "waiting": ("To be read", Q(state=State.RECEIVED)),
     "ignored": ("Ignored", Q(state=State.IGNORED)),
 }
 
 
+def types() -> list[tuple[str, str]]:
+    return [(kind.name, kind.label) for kind in CONNECTOR_TYPES.values()]
+
+
 class RequestFilter(BornFilter):
-    q = filters.CharFilter(method="find", label="Search by reference or id")
+    q = filters.CharFilter(method="find", label="Search by reference, id or problem")
     view = filters.ChoiceFilter(method="in_view", choices=[(name, label) for name, (label, _) in VIEWS.items()])
-    state = filters.MultipleChoiceFilter(choices=State.choices, label="Result")
+    # A request is found once anyway: DISTINCT would sort all of them first.
+    state = filters.MultipleChoiceFilter(choices=State.choices, label="Result", distinct=False)
     customer = filters.ModelMultipleChoiceFilter("customer__reference", queryset=Customer.objects.all(),
-                                                 to_field_name="reference", label="Customer")  # fmt: skip
+                                                 to_field_name="reference", label="Customer", distinct=False)  # fmt: skip
     connector = filters.ModelMultipleChoiceFilter("connector__name", queryset=Connector.objects.order_by("name"),
-                                                  to_field_name="name", label="Connector")  # fmt: skip
+                                                  to_field_name="name", label="Connector", distinct=False)  # fmt: skip
+    type = filters.MultipleChoiceFilter("connector__type", choices=types, label="Channel", distinct=False)
+    recovered = filters.BooleanFilter(label="Recovered")
+    topic = filters.CharFilter(lookup_expr="istartswith", label="Topic, such as orders/create")
     problem = filters.CharFilter(method="refused_for", label="Refused for, such as FIELD_MISSING")
 
     class Meta:
@@ -32,13 +44,36 @@ class RequestFilter(BornFilter):
         fields: list[str] = []
 
     def find(self, found: QuerySet[OrderRequest], _name: str, text: str) -> QuerySet[OrderRequest]:
-        """An id (its own or its order's) or a whole reference comes alone; otherwise every reference with the text in it."""
+        """An id (its own, its order's or the sender's) or a whole reference comes alone; otherwise every reference and
+        every problem with the text in it."""
         id = parse_id(text)
-        exact = Q(pk=id) | Q(order=id) if id else Q(reference=text)
-        return found.filter(exact) if found.filter(exact).exists() else found.filter(reference__icontains=text)
+        for exact in (Q(pk=id) | Q(order=id) if id else Q(reference=text), Q(source_id=text)):
+            if found.filter(exact).exists():
+                return found.filter(exact)
+        return found.filter(Q(reference__icontains=text) | _said(text))
 
     def in_view(self, found: QuerySet[OrderRequest], _name: str, view: str) -> QuerySet[OrderRequest]:
         return found.filter(VIEWS[view][1])
 
     def refused_for(self, found: QuerySet[OrderRequest], _name: str, code: str) -> QuerySet[OrderRequest]:
-        return found.filter(state__in=(State.REJECTED, State.IGNORED), problems__icontains=code)
+        return found.filter(_said(code))
+
+
+def _said(text: str) -> Q:
+    """Problems with this text. SQLite keeps them as JSON with escapes, PostgreSQL as it is read."""
+    escaped = json.dumps(text)[1:-1]
+    found = Q(problems__icontains=text)
+    if escaped != text:
+        found |= Q(problems__icontains=escaped)
+    return found & Q(state__in=(State.REJECTED, State.IGNORED))
+
+
+class ImportFilter(BornFilter):
+    q = filters.CharFilter("file_name", lookup_expr="icontains", label="Search by file")
+    state = filters.MultipleChoiceFilter(choices=Import.State.choices, label="State")
+    customer = filters.ModelMultipleChoiceFilter("customer__reference", queryset=Customer.objects.all(),
+                                                 to_field_name="reference", label="Customer")  # fmt: skip
+
+    class Meta:
+        model = Import
+        fields: list[str] = []

@@ -1,9 +1,9 @@
 """The staff's pages of requests, and the problem report of an order."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from intake import panels  # noqa: F401  # registers itself for the order's page
-from intake.views import reports, requests
+from intake.views import imports, reports, requests
 
 app_name = "intake"
 urlpatterns = [
@@ -13,6 +13,14 @@ urlpatterns = [
     path("requests/<uuid:pk>/mend", requests.mend, name="mend"),
     path("requests/<uuid:pk>/process", requests.process, name="process"),
     path("requests/<uuid:pk>/ignore", requests.ignore, name="ignore"),
+    path("requests/<uuid:pk>/read", requests.read_now, name="read-now"),
+    path("requests/<uuid:pk>/original", requests.download, name="download"),
+    path("imports", imports.import_list, name="imports"),
+    path("imports/new", imports.bring, name="import-new"),
+    re_path(r"^imports/template\.(?P<kind>csv|xlsx)$", imports.blank, name="import-template"),
+    path("imports/<uuid:pk>", imports.import_page, name="import"),
+    path("imports/<uuid:pk>/result.csv", imports.result, name="import-result"),
+    re_path(r"^imports/(?P<pk>[0-9a-f-]{36})/(?P<verb>start|stop|discard)$", imports.act, name="import-act"),
     path("orders/<uuid:pk>/report", reports.order_report, name="report"),
     path("orders/<uuid:pk>/report.pdf", reports.order_report_pdf, name="report-pdf"),
 ]
