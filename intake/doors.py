@@ -2,7 +2,6 @@
 
 import logging
 from typing import Any
-from urllib.parse import unquote
 from uuid import UUID
 
 from django.conf import settings
@@ -31,32 +30,34 @@ def door(request: HttpRequest, connector: UUID, rest: str = "") -> HttpResponse:
         return HttpResponse("There is no connector at this address.", status=404, content_type="text/plain")
     if request.method not in kind.methods:
         return HttpResponse(status=405, headers={"Allow": ", ".join(kind.methods)})
-    if wait := limits.take(f"in:{found.pk}", rate=settings.API_RATE):
-        reply = kind.refuse([Problem("RATE_LIMITED", "Too many calls in one second.")], status=429)
-        return _response(reply, {"Retry-After": str(max(1, round(wait)))})
     headers = {name.lower(): value for name, value in request.headers.items()}
-    call = Call(request.method or "", rest.strip("/"), unquote(request.path), request.GET.dict(), headers)
+    call = Call(request.method or "", rest.strip("/"), request.path, request.GET.dict(), headers)
+    if wait := limits.take(f"in:{found.pk}", rate=settings.API_RATE):
+        reply = kind.turn_away(call, [Problem("RATE_LIMITED", "Too many calls in one second.")], status=429)
+        return _response(reply, {"Retry-After": str(max(1, round(wait)))})
     try:
         return _response(_served(call, request, kind, found))
     except Exception as error:
         if not isinstance(error, DatabaseError):
             log.exception("A call to connector %s failed", found.name)
         problem = Problem("INTERNAL_ERROR", "It could not be taken because of a fault of ours: send it again.")
-        return _response(kind.refuse([problem], status=503 if isinstance(error, DatabaseError) else 500))
+        return _response(kind.turn_away(call, [problem], status=503 if isinstance(error, DatabaseError) else 500))
 
 
 def _served(call: Call, request: HttpRequest, kind: ConnectorType, connector: Connector) -> Reply:
+    config = None
     try:
         call = _with_body(call, request, kind)
         config = config_of(connector)
         kind.verify(call, config)
     except Rejected as refusal:
-        keep_refused(call, connector, refusal)
-        return kind.refuse(refusal.problems, status=refusal.status)
+        reply = kind.turn_away(call, refusal.problems, status=refusal.status)
+        keep_refused(call, connector, refusal, config=config, answer=reply.body)
+        return reply
     try:
         return kind.serve(call, desk_of(connector, config))
     except Rejected as refusal:
-        return kind.refuse(refusal.problems, status=refusal.status)
+        return kind.turn_away(call, refusal.problems, status=refusal.status)
 
 
 def _with_body(call: Call, request: HttpRequest, kind: ConnectorType) -> Call:

@@ -31,20 +31,24 @@ State = OrderRequest.State
 def take(incoming: Incoming, *, connector: Connector) -> Outcome:
     """Receive and read, with the sender on the line. The same key and content again give the first answer again."""
     request = receive(incoming, connector=connector)
-    if first := first_of(request):
-        return first
     try:
-        if kind_of(connector).later(incoming, config_of(connector)):
+        return first_of(request) or _taken(request, incoming)
+    except Rejected as refusal:  # the key was used for something else: that is visible too
+        request.key = None
+        return record(request, Outcome(refusal.status, problems=refusal.problems))
+    except Exception as error:  # ours, not the sender's: they get a 5xx and send again; we keep what came
+        keep_unread(incoming, connector, error)
+        raise
+
+
+def _taken(request: OrderRequest, incoming: Incoming) -> Outcome:
+    try:
+        if kind_of(request.connector).later(incoming, config_of(request.connector)):
             return put_aside(request)
         return read(request)
     except IntegrityError:
         if first := first_of(request):  # another request with the same key was quicker
             return first
-        raise
-    except Rejected:
-        raise
-    except Exception as error:  # ours, not the sender's: they get a 5xx and send again; we keep what came
-        keep_unread(incoming, connector, error)
         raise
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from dataclasses import replace
+from typing import Any
 
 from django.db import DatabaseError, transaction
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 SECRET_HEADERS = {"authorization", "cookie", "x-api-key", "proxy-authorization", "x-oneflow-authorization",
                   "x-hp-hmac-authentication"}  # fmt: skip
 MAX_REFUSED = 64 * 1024  # bytes kept of what was refused at the door
+MAX_HEADER = 8 * 1024  # characters
 REFUSED_RATE = 2  # a second and connector that are kept of those
 
 State = OrderRequest.State
@@ -29,16 +31,20 @@ def receive(incoming: Incoming, *, connector: Connector) -> OrderRequest:
     return OrderRequest(
         connector=connector,
         customer=connector.customer,
-        key=incoming.key or None,
-        topic=incoming.topic[:120],
-        source_id=incoming.source_id[:120],
+        key=_key(incoming.key),
+        topic=_line(incoming.topic),
+        source_id=_line(incoming.source_id),
         body=incoming.body,
         fingerprint=_fingerprint(incoming),
-        content_type=incoming.content_type[:120],
-        customer_reference=incoming.customer_reference[:120],
+        content_type=_line(incoming.content_type),
+        customer_reference=_line(incoming.customer_reference),
         contents=dict(incoming.contents),
         recovered=incoming.recovered,
-        headers={name: value for name, value in incoming.headers.items() if name.lower() not in SECRET_HEADERS},
+        headers={
+            _line(name): _line(value, MAX_HEADER)
+            for name, value in incoming.headers.items()
+            if name.lower() not in SECRET_HEADERS
+        },
     )
 
 
@@ -106,13 +112,17 @@ def first_of(request: OrderRequest) -> Outcome | None:
                    request=first.pk, state=first.state)  # fmt: skip
 
 
-def keep_refused(call: Call, connector: Connector, refusal: Rejected) -> None:
-    """What was turned away at the door is visible too: the beginning of it, and not more often than somebody can read."""
+def keep_refused(call: Call, connector: Connector, refusal: Rejected, *, config: Any = None, answer: str = "") -> None:
+    """What was turned away at the door is visible too: the beginning of it, and not more often than somebody can read.
+
+    config: the connector's settings, or None when they are not complete; answer: as it went over the wire.
+    """
     if limits.take(f"refused:{connector.pk}", rate=REFUSED_RATE):
         return
-    incoming = Incoming(call.body[:MAX_REFUSED], call.headers, call.content_type, topic=f"{call.method} {call.path}")
+    call = kind_of(connector).concealed(replace(call, body=call.body[:MAX_REFUSED]), config)
+    incoming = Incoming(call.body, call.headers, call.content_type, topic=f"{call.method} {call.path}")
     request = receive(incoming, connector=connector)
-    request.state, request.answer_status = State.REJECTED, refusal.status
+    request.state, request.answer_status, request.answer = State.REJECTED, refusal.status, answer
     request.problems = [problem.as_dict() for problem in refusal.problems]
     request.save()
 
@@ -147,4 +157,17 @@ def _tell_of_refusal(request: OrderRequest) -> None:
 
 
 def _fingerprint(incoming: Incoming) -> str:
-    return hashlib.sha256(incoming.customer_reference.encode() + b"\0" + incoming.body).hexdigest()
+    content = incoming.essence or incoming.body
+    return hashlib.sha256(incoming.customer_reference.encode() + b"\0" + content).hexdigest()
+
+
+def _key(key: str) -> str | None:
+    """A sender's key as the column holds it: one that is too long is kept by its hash."""
+    if len(key) > 200 or "\0" in key:
+        return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+    return key or None
+
+
+def _line(text: str, length: int = 120) -> str:
+    """As much of it as the column takes, without what PostgreSQL refuses in a text."""
+    return text.replace("\0", "\ufffd")[:length]

@@ -51,7 +51,7 @@ def keep(connector: Connector, remember: Remember) -> dict[str, Any]:
 def _asked(ask: Ask, report: dict[str, Any] | None) -> http.Answer:
     quiet = SECRET | {name.lower() for name in ask.quiet}
     headers = {name: "•••" if name.lower() in quiet else value for name, value in ask.headers.items()}
-    request = {"method": ask.method, "url": ask.url, "headers": headers, "body": _shown(ask.body)}
+    request = {"method": ask.method, "url": _without(ask, ask.url), "headers": headers, "body": _shown(ask, ask.body)}
     if report is not None:
         if "request" in report:
             before = {name: report[name] for name in ("request", "answer") if name in report}
@@ -63,14 +63,23 @@ def _asked(ask: Ask, report: dict[str, Any] | None) -> http.Answer:
     except http.Failed as failure:
         raise (Permanent if failure.permanent else TryLater)(f"{failure.code}: {failure.message}") from failure
     if report is not None:
-        report["answer"] = {"status": answer.status, "body": _shown(answer.body)}
+        report["answer"] = {"status": answer.status, "body": _shown(ask, answer.body)}
     if 200 <= answer.status < 300 or answer.status in ask.accept:
         return answer
-    message = f"{ask.method} {ask.url.split('?')[0]} was answered {answer.status}: {_shown(answer.body)[:300]}"
+    address, said = _without(ask, ask.url).split("?")[0], _shown(ask, answer.body)[:300]
+    message = f"{ask.method} {address} was answered {answer.status}: {said}"
     if answer.status in (408, 429) or answer.status >= 500:
         raise TryLater(message, after=answer.retry_after)
     raise Permanent(message)
 
 
-def _shown(body: bytes) -> str:
-    return body[:SHOWN].decode(errors="replace").replace("\0", "")
+def _shown(ask: Ask, body: bytes) -> str:
+    if ask.private:
+        return "•••"
+    return _without(ask, body[: 2 * SHOWN].decode(errors="replace"))[:SHOWN].replace("\0", "")
+
+
+def _without(ask: Ask, text: str) -> str:
+    for secret in filter(None, ask.secrets):
+        text = text.replace(secret, "•••")
+    return text

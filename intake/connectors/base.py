@@ -66,6 +66,7 @@ class Incoming:
     source_id           the sender's own id of the order it is about, where that is known without reading the body
     contents            print files that came with it: name → sha256 of what lib.storage keeps
     recovered           nobody sent it: it was found when the channel was compared
+    essence             what must be the same for it to be the same request again, where that is not the whole body
     """
 
     body: bytes
@@ -77,6 +78,7 @@ class Incoming:
     source_id: str = ""
     contents: Mapping[str, str] = field(default_factory=dict)
     recovered: bool = False
+    essence: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,8 @@ class Ask:
     """A request to somebody else. The talk goes on with the answer when it is 2xx or its status is in `accept`.
 
     Otherwise the talk is over: tried again later (no answer, 408, 429, 5xx), or given up (anything else).
-    quiet: names of headers whose values are not kept with the attempt, besides the usual ones.
+    quiet: names of headers whose values are not kept with the attempt, besides the usual ones; secrets: texts that are
+    left out of what is kept, wherever they stand; private: nothing of both bodies is kept, since the answer is a secret.
     """
 
     method: str
@@ -228,6 +231,8 @@ class Ask:
     body: bytes = b""
     accept: tuple[int, ...] = ()
     quiet: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    private: bool = False
     max_answer: int = 4 * MAX_BYTES
 
 
@@ -261,6 +266,7 @@ class Told:
     """An event, as a postback tells of it.
 
     packages  of the order: tracking_code, tracking_url, status, weight (g) and carrier, where there is one
+    changes   of an amendment: what → [before, after], such as "item.2.canceled" → [0, 1]
     """
 
     kind: str
@@ -271,6 +277,7 @@ class Told:
     packages: list[dict[str, Any]] = field(default_factory=list)
     reason: str = ""
     problems: list[dict[str, Any]] = field(default_factory=list)
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def tracked(self) -> list[dict[str, Any]]:
@@ -333,6 +340,15 @@ class ConnectorType:
     def refuse(self, problems: list[Problem], *, status: int) -> Reply:
         """A refusal before anything was understood (signature, size, rate), in the sender's own format."""
         return Reply(status, json.dumps(problem_body(problems, status=status)), "application/problem+json")
+
+    def turn_away(self, call: Call, problems: list[Problem], *, status: int) -> Reply:
+        """The same, for one who has to look at the call to choose the format."""
+        return self.refuse(problems, status=status)
+
+    def concealed(self, call: Call, config: Any) -> Call:
+        """A call that was refused at the door, as it may be kept: without the secrets in its body. config: None when the
+        settings are what is wrong."""
+        return call
 
     def example(self, config: Any, *, number: int, sku: str, file_url: str) -> Call:
         """A call as a sender would make it, signed: one order of one `sku` (a product's uid, or a mapped SKU) with this
