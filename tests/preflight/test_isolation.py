@@ -14,6 +14,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from intake.apart import owner
 from intake.preflight import inspect, pool
 from tests.preflight import samples
 from tests.preflight.samples import CARD, card, codes, raster
@@ -46,9 +47,9 @@ def write(tmp_path: Path) -> Callable[[bytes], Path]:
 @pytest.fixture
 def own_reader() -> Iterator[None]:
     """A warm process of the test's own, so that it may be treated badly."""
-    pool.close()
+    pool.READERS.close()
     yield
-    pool.close()
+    pool.READERS.close()
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
@@ -81,7 +82,7 @@ def test_out_of_time_is_said(write: Callable) -> None:
 def test_a_killed_child_is_a_crash_and_its_parent_lives_on(write: Callable, own_reader: None) -> None:
     good, long = write(card()), write(card(b"q Q " * 6_000_000))
     inspect(good)
-    [reader] = pool._all
+    [reader] = pool.READERS.all
 
     def strike() -> None:
         for child in psutil.Process(reader.process.pid).children():
@@ -93,23 +94,23 @@ def test_a_killed_child_is_a_crash_and_its_parent_lives_on(write: Callable, own_
     timer.join()
     assert facts["system"][0]["code"] == "SYS_CRASH"
     assert codes(inspect(good)) == {}
-    assert set(pool._all) == {reader}
+    assert set(pool.READERS.all) == {reader}
     assert reader.process.poll() is None
 
 
 def test_a_dead_warm_process_is_replaced(write: Callable, own_reader: None) -> None:
     good = write(card())
     inspect(good)
-    [first] = pool._all
+    [first] = pool.READERS.all
     os.kill(first.process.pid, signal.SIGKILL)
     assert codes(inspect(good)) == {}
-    [second] = pool._all
+    [second] = pool.READERS.all
     assert second is not first
 
 
 def test_nothing_outlives_the_owner(write: Callable) -> None:
     path = write(card())
-    owner = f"""
+    script = f"""
 import json, os, psutil, signal
 from pathlib import Path
 from intake.preflight import inspect
@@ -119,7 +120,7 @@ while len(children := psutil.Process().children(recursive=True)) < 2:
 print(json.dumps([child.pid for child in children]), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", owner], capture_output=True, cwd=pool.ROOT, timeout=20, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, cwd=owner.ROOT, timeout=20, check=False)
     left = json.loads(done.stdout)
     assert len(left) >= 2  # the warm process, and the child that waits for the next file
     deadline = time.monotonic() + 5
@@ -138,13 +139,13 @@ def _is_running(pid: int) -> bool:
 def test_a_forked_owner_starts_its_own_reader(write: Callable, own_reader: None) -> None:
     path = write(card())
     before = inspect(path)
-    [ours] = pool._all
+    [ours] = pool.READERS.all
     readable, writable = os.pipe()
     if not (child := os.fork()):
         try:
             same = inspect(path) == before
-            os.write(writable, json.dumps([same, [one.process.pid for one in pool._all]]).encode())
-            pool.close()
+            os.write(writable, json.dumps([same, [one.process.pid for one in pool.READERS.all]]).encode())
+            pool.READERS.close()
         finally:
             os._exit(0)
     os.waitpid(child, 0)
@@ -153,13 +154,13 @@ def test_a_forked_owner_starts_its_own_reader(write: Callable, own_reader: None)
     assert len(theirs) == 1
     assert theirs != [ours.process.pid]
     assert inspect(path) == before
-    assert set(pool._all) == {ours}
+    assert set(pool.READERS.all) == {ours}
 
 
 def test_the_child_knows_no_secrets(write: Callable, own_reader: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "hush")
     inspect(write(card()))
-    [reader] = pool._all
+    [reader] = pool.READERS.all
     assert psutil.Process(reader.process.pid).environ() == {}
 
 
@@ -170,7 +171,7 @@ def test_the_child_has_no_network(write: Callable, own_reader: None) -> None:
     if subprocess.run([sys.executable, "-c", MAY_LEAVE], check=False).returncode:
         pytest.skip("this kernel lets nobody leave its network")
     inspect(write(card()))
-    [reader] = pool._all
+    [reader] = pool.READERS.all
     table = Path(f"/proc/{reader.process.pid}/net/dev").read_text().splitlines()[2:]
     assert [line.split(":")[0].strip() for line in table] == ["lo"]
 
@@ -221,7 +222,7 @@ def test_a_preview_that_cannot_be_made_is_no_failure_of_the_facts(write: Callabl
 def test_a_child_ends_at_its_limits(write: Callable, limit: str, said: dict[str, str]) -> None:
     path = write(card(b"12 q Q " * 3_000_000))
     reader = subprocess.Popen([sys.executable, "-c", f"from intake.preflight import child; child.{limit}; child.main()"],
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=pool.ROOT)  # fmt: skip
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=owner.ROOT)  # fmt: skip
     with reader:
         reader.stdin.write(json.dumps({"path": str(path), "previews": None, "seconds": 30}).encode() + b"\n")
         reader.stdin.flush()
