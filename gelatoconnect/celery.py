@@ -38,6 +38,7 @@ TIMETABLE = [
     Every(1, "sweep", "orders.events.sweep"),
     Every(60, "resume holds", "orders.services.resume_due"),
     Every(5, "ask channels", "intake.polling.pull_due"),
+    Every(3600, "forget recipients", "orders.privacy.forget_due"),
     Every(3600, "clear downloads", "gelatoconnect.lib.storage.clear_incoming"),
 ]
 

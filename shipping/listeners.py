@@ -13,7 +13,7 @@ from orders.events import Conclusion, Permanent, TryLater, emit, listen
 from orders.lifecycle import STEPS
 from orders.models import Delivery, Event, Order
 from orders.services import changing
-from shipping import panels  # noqa: F401  # registers what the order's page and the API show
+from shipping import panels, privacy  # noqa: F401  # they register what is shown, and what is kept of recipients
 from shipping.carriers import open_carrier
 from shipping.carriers.base import Booking, Content, Failed, NotSupported, Parcel, Party
 from shipping.models import CarrierAccount, Package
