@@ -54,8 +54,16 @@ def show_packages(order: Order, user: Any) -> dict[str, Any]:
 
 @panels.packages
 def answer_packages(order: Order) -> list[dict[str, Any]]:
-    fields = ("id", "tracking_code", "tracking_url", "status", "weight")
-    return list(Package.objects.live().filter(order=order).values(*fields))
+    """contents: how many of each item, by its id; it is for postbacks that tell of each parcel."""
+    live = Package.objects.live().filter(order=order).prefetch_related("contents")
+    return [
+        {
+            "id": package.pk, "tracking_code": package.tracking_code, "tracking_url": package.tracking_url,
+            "status": package.status, "weight": package.weight,
+            "contents": {str(piece.item_id): piece.quantity for piece in package.contents.all()},
+        }
+        for package in live
+    ]  # fmt: skip
 
 
 def _words(order: Order, package: Package, user: Any) -> list[tuple[str, str]]:
