@@ -127,6 +127,8 @@ PRODUCER_COUNTRY = os.environ.get("PRODUCER_COUNTRY") or "NO"
 DESTINATIONS = words("DESTINATIONS")
 
 FILES_DIR = DATA_DIR / "files"
+# Folders of this machine in which customers lay orders; nothing outside of it is read or written for them.
+FOLDERS_ROOT = Path(os.environ.get("FOLDERS_ROOT") or DATA_DIR / "folders").resolve()
 API_RATE = number("API_RATE", 100)  # requests a second for each key
 API_MAX_BYTES = 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024

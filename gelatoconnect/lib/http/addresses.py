@@ -51,12 +51,14 @@ class Target:
 
     host  a name in lower case and ASCII (IDNA), or an IP address without brackets
     path  path and query as they go on the request line: percent-encoding as given, the rest of it added
+    ports of its protocol: any other is called only where the operator lists it
     """
 
     scheme: str
     host: str
     port: int
-    path: str
+    path: str = "/"
+    ports: tuple[int, ...] = tuple(PORTS.values())
 
     @property
     def literal(self) -> Address | None:
@@ -88,7 +90,7 @@ def vet(target: Target) -> None:
     elif not _admitted(target.host, target.port) and not _networks_are_listed():
         if "." not in target.host:
             raise Failed("URL_FORBIDDEN", f"{target.host} is not a name on the public internet.")
-        if target.port not in PORTS.values():
+        if target.port not in target.ports:
             raise _port_refused(target)
 
 
@@ -110,6 +112,12 @@ def read(url: str, *, longest: int = LONGEST) -> Target:
     return Target(scheme, host, PORTS[scheme] if port is None else port, _encoded(path))
 
 
+def read_host(text: str) -> str:
+    """The one reading of a host as a person writes it: a name, or an IP address with or without brackets."""
+    bare = text.removeprefix("[").removesuffix("]")
+    return _read_v6(bare) if ":" in bare else _read_name(bare)
+
+
 def judge(target: Target, address: Address) -> None:
     """Raises Failed unless the target may be called where it was found to be."""
     address = _unmapped(address)
@@ -117,7 +125,7 @@ def judge(target: Target, address: Address) -> None:
         return
     if not is_public(address):
         raise Failed("URL_FORBIDDEN", f"{target.host} is not on the public internet.")
-    if target.port not in PORTS.values():
+    if target.port not in target.ports:
         raise _port_refused(target)
 
 
@@ -181,7 +189,7 @@ def _networks_are_listed() -> bool:
 
 
 def _port_refused(target: Target) -> Failed:
-    return Failed("URL_FORBIDDEN", f"Port {target.port} is not called, only 443 and 80.")
+    return Failed("URL_FORBIDDEN", f"Port {target.port} is not called, only {' and '.join(map(str, target.ports))}.")
 
 
 def _read_authority(text: str) -> tuple[str, int | None]:

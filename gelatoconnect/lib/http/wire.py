@@ -51,7 +51,7 @@ def ask(
         with _failures_told(target, deadline):
             sock = stack.enter_context(_connected(target, deadline))
             # A time-out of the socket begins anew with every byte: only hanging up bounds the whole.
-            watchdog = Timer(deadline.left, _hang_up, [sock, deadline])
+            watchdog = Timer(deadline.left, hang_up, [sock, deadline])
             watchdog.daemon = True
             watchdog.start()
             stack.callback(watchdog.cancel)
@@ -141,14 +141,15 @@ def _looked_up(target: Target, *, seconds: float) -> list[Any]:
 
 def _connected(target: Target, deadline: Deadline) -> socket.socket:
     """A connection to the first place that accepts one; encrypted and the certificate verified for the name, by https."""
-    sock = _dialled(resolve(target, seconds=deadline.at_most(RESOLVE_SECONDS)), deadline)
+    sock = dialled(resolve(target, seconds=deadline.at_most(RESOLVE_SECONDS)), deadline)
     sock.settimeout(deadline.at_most(SILENCE_SECONDS))
     if target.scheme == "https":
         return _trust().wrap_socket(sock, server_hostname=target.host, suppress_ragged_eofs=False)
     return sock
 
 
-def _dialled(places: list[Place], deadline: Deadline) -> socket.socket:
+def dialled(places: list[Place], deadline: Deadline) -> socket.socket:
+    """A connection to the first of the places that accepts one. Raises OSError."""
     reason: OSError = TimeoutError()
     for family, place in places:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -171,7 +172,7 @@ def _trust() -> ssl.SSLContext:
     return context
 
 
-def _hang_up(sock: socket.socket, deadline: Deadline) -> None:
+def hang_up(sock: socket.socket, deadline: Deadline) -> None:
     """Wake whoever waits on the socket. Not SSLSocket.shutdown: it forgets the encryption under the reader's feet."""
     deadline.end()
     with suppress(OSError):
