@@ -5,4 +5,4 @@ class IntakeConfig(AppConfig):
     name = "intake"
 
     def ready(self) -> None:
-        from . import listeners  # noqa: F401  # registers what follows events
+        from . import imports, listeners  # noqa: F401  # register what follows events

@@ -30,12 +30,16 @@ class ImportForm(forms.Form):
     """A file of orders, whose they are, and who is told when they are imported."""
 
     customer = forms.ModelChoiceField(Customer.objects.filter(active=True), to_field_name="reference")
-    file = forms.FileField(label="CSV or Excel file", widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.xlsx"}),
-                           help_text=f"At most {MAX_BYTES // 1024**2} MB and {MAX_ROWS:,} rows, a row for each item.")  # fmt: skip
+    file = forms.FileField(
+        label="CSV or Excel file", widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.xlsx"}),
+        help_text=f"At most {MAX_BYTES // 1024**2} MB and {MAX_ROWS:,} rows, a row for each item.",
+    )  # fmt: skip
     email = forms.EmailField(required=False, label="E-mail", help_text="Gets a message when the import has ended.")
 
     def clean_file(self) -> UploadedFile:
         file: UploadedFile = self.cleaned_data["file"]
         if (file.size or 0) > MAX_BYTES:
-            raise forms.ValidationError(f"The file is larger than {MAX_BYTES // 1024**2} MB: split it into several files.")
+            raise forms.ValidationError(
+                f"The file is larger than {MAX_BYTES // 1024**2} MB: split it into several files."
+            )
         return file

@@ -252,11 +252,11 @@ def _still(said: Any, data: dict[str, Any]) -> Problem | None:
     if problem.severity not in ("error", "warning", "info") or not isinstance(problem.path, str):
         return None
     if problem.code == "FIELD_TYPE":
-        return problem if str(_value(data, problem.path))[:200] == details.get("value") else None
+        return problem if str(value_at(data, problem.path))[:200] == details.get("value") else None
     return replace(problem, hint=f"{problem.hint} {TAKE_OUT}" if problem.severity == "error" else problem.hint)
 
 
-def _value(data: Any, path: str) -> Any:
+def value_at(data: Any, path: str) -> Any:
     """What stands at a JSON pointer; None where nothing does."""
     for step in path.split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")

@@ -18,7 +18,8 @@ from orders.models import Delivery, Event, Order, Trigger
 # What staff do among themselves is nobody else's business.
 IN_HOUSE = frozenset(
     {"order.noted", "order.signed_off", "order.cancel_refused", "order.cancel_repeated", "order.forgotten",
-     "request.received", "request.exported", "request.forgotten"}
+     "request.received", "request.exported", "request.forgotten", "import.brought", "import.started", "import.ended",
+     "product.mapped"}
 )  # fmt: skip
 
 

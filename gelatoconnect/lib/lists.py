@@ -65,7 +65,7 @@ def csv_response(
         for row in queryset.order_by("-id").iterator(chunk_size=500):
             yield [safe_cell(value(row)) for value in columns.values()]
 
-    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
+    writer = csv.writer(Echo(), quoting=csv.QUOTE_ALL)
     response = StreamingHttpResponse((writer.writerow(row) for row in rows()), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response
@@ -77,7 +77,9 @@ def safe_cell(value: Any) -> str:
     return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-class _Echo:
+class Echo:
+    """A file that gives back what is written to it, for rows that are streamed."""
+
     def write(self, text: str) -> str:
         return text
 
