@@ -148,8 +148,7 @@ def _line_of(error: BaseException, template: Template | None) -> int | None:
     """The line of the template in which it happened: the innermost one."""
     found, step = None, error.__traceback__
     while step is not None:
-        ours = step.tb_frame.f_globals.get("__jinja_template__")
-        if template is not None and ours is template:
+        if template is not None and step.tb_frame.f_globals is template.root_render_func.__globals__:
             found = template.get_corresponding_lineno(step.tb_lineno)
         step = step.tb_next
     return found
