@@ -73,13 +73,17 @@ def record(request: OrderRequest, outcome: Outcome) -> Outcome:
     request.order, request.state = outcome.order, state
     # A refused request may be mended and sent with the same key, unless its sender is told that all is well.
     request.key = request.key if state != State.REJECTED or kind.keeps_refusals else None
-    request.problems = [problem.as_dict() for problem in outcome.problems]
-    answer = kind.answer(replace(outcome, request=request.pk), _answering(request))
+    message = _answering(request)
+    answer = kind.answer(replace(outcome, request=request.pk), message)
+    request.problems = [problem.as_dict() for problem in (*outcome.problems, *message.notes)]
     outcome = replace(outcome, status=kind.status(outcome), answer=answer, request=request.pk)
     if not was_answered:
         request.answer_status, request.answer = outcome.status, outcome.answer
+    stored_before = not request._state.adding
     with transaction.atomic(savepoint=False):
         request.save()
+        if stored_before:
+            unmapped.forget(request)
         if missing := getattr(request, "missing", ()):
             unmapped.remember(request, missing)
         if state == State.REJECTED:

@@ -86,6 +86,7 @@ class Message:
     """A stored request as it is read: `body` is what a person made of it, or what was fetched for it, or what came.
 
     connector  the id of the connector it came through: part of the addresses that an answer may name
+    notes      filled by `answer` with what is to be said of the answer itself; kept with the request's problems
     """
 
     body: bytes
@@ -96,6 +97,7 @@ class Message:
     config: Any = None
     mapping: models.Mapping | None = None
     connector: UUID | None = None
+    notes: list[Problem] = field(default_factory=list)
 
 
 # --- what it means ----------------------------------------------------------------------------------
