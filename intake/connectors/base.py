@@ -8,7 +8,7 @@ pair of texts and never opens a connection itself.
 
 import json
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
 from typing import Any, ClassVar, NoReturn, TypeVar
 from uuid import UUID
@@ -125,14 +125,14 @@ class Cancel:
     """The whole order is not wanted any more. Named by the sender's own id, or by our id or orderReferenceId.
 
     awaits_answer  the sender wants to hear of it, even when the order was canceled before: order.cancel_repeated
-    for_good       an order of which nothing is known yet is not wanted when it arrives later; False: then it is
+    may_return     an order of which nothing is known yet is wanted all the same when it arrives later
     """
 
     source_id: str = ""
     reference: str = ""
     reason: str = ""
     awaits_answer: bool = False
-    for_good: bool = True
+    may_return: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +198,8 @@ def said_of(meaning: Meaning) -> str:
             continue
         if isinstance(value, Draft | Address):
             value = value.model_dump(by_alias=True, exclude_defaults=True, mode="json")
+        elif isinstance(value, Recipient):
+            value = asdict(value)
         said[each.name] = [note.as_dict() for note in value] if each.name == "notes" else value
     if set(said) == {"draft"}:
         said = said["draft"]
