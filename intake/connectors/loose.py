@@ -102,7 +102,7 @@ def number(value: Any) -> Decimal | None:
         found = Decimal(text(value))
     except InvalidOperation:
         return None
-    return found if found.is_finite() and abs(found) < MOST else None
+    return found if found.is_finite() and abs(found) < 10**20 else None
 
 
 def quantity(value: Any) -> int | str:

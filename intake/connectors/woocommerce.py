@@ -93,13 +93,13 @@ class WooCommerce(Storefront):
                    path=pointer("id"))  # fmt: skip
         if message.topic == "order.deleted":
             # Out of the trash it comes back as it was: what is canceled here is not canceled for good in the shop.
-            return Cancel(source_id=id, reason="It was deleted in the shop.", for_good=False)
+            return Cancel(source_id=id, reason="It was deleted in the shop.", may_return=True)
         status = text(get(order, "status")).lower().removeprefix("wc-")
         if not status:
             refuse("FIELD_MISSING", "The order has no status.", hint="Send the order as the REST API shows it.", status=422,
                    path=pointer("status"))  # fmt: skip
         if status in ENDED:
-            return Cancel(source_id=id, reason=f"It is {status} in the shop.", for_good=False)
+            return Cancel(source_id=id, reason=f"It is {status} in the shop.", may_return=True)
         if status not in ("processing", "on-hold") or (status == "on-hold" and not config.on_hold):
             # Without its id: as long as it is not to be produced, the order has not arrived.
             return Nothing(f"It is {status} in the shop: only paid orders are produced.", reference=number or id)
