@@ -8,11 +8,12 @@ from pydantic import ValidationError
 from gelatoconnect.lib.problems import Problem, Rejected
 from intake.connectors.api import Api
 from intake.connectors.base import Config, ConnectorType
+from intake.connectors.cloudprinter import Cloudprinter
 from intake.connectors.csv_import import Csv
 from intake.connectors.woocommerce import WooCommerce
 from intake.models import Connector
 
-CONNECTOR_TYPES: dict[str, ConnectorType] = {kind.name: kind for kind in (Api(), Csv(), WooCommerce())}
+CONNECTOR_TYPES: dict[str, ConnectorType] = {kind.name: kind for kind in (Api(), Csv(), WooCommerce(), Cloudprinter())}
 
 
 def kind_of(connector: Connector) -> ConnectorType:
