@@ -92,7 +92,7 @@ def cancel(request: OrderRequest, asked: Cancel, *, by: str) -> Outcome:
             raise _unknown(asked.reference)
         waiting = OrderRequest.objects.filter(connector=request.connector, source_id=asked.source_id, order=None)
         waiting.exclude(state=State.ACCEPTED).update(state=State.IGNORED)
-        code = CANCELED_BEFORE if asked.for_good else "ORDER_NOT_MADE"
+        code = "ORDER_NOT_MADE" if asked.may_return else CANCELED_BEFORE
         said = Problem(code, "Canceled; no order had been made of it.", severity="info")
         return record(request, Outcome(200, problems=[said], state=State.IGNORED))
     request.reference, request.customer = order.reference, order.customer
