@@ -1,14 +1,15 @@
 """One FilterSet for the requests' page."""
 
 import json
+from typing import Any
 
 import django_filters as filters
 from django.db.models import Q, QuerySet
 
 from gelatoconnect.lib.ids import parse_id
 from intake.connectors import CONNECTOR_TYPES
-from intake.models import Connector, Import, OrderRequest
-from orders.models import Customer
+from intake.models import Connector, Import, OrderRequest, Unmapped
+from orders.models import Customer, CustomerProduct
 from orders.pages import BornFilter
 
 State = OrderRequest.State
@@ -77,3 +78,50 @@ class ImportFilter(BornFilter):
     class Meta:
         model = Import
         fields: list[str] = []
+
+
+# Names that nobody has mapped: view → (label, the names in it). The first is what the page opens with.
+UNMAPPED_VIEWS: dict[str, tuple[str, Q]] = {
+    "open": ("To be mapped", Q(needed=True, ignored=False)),
+    "left_out": ("Left out of orders", Q(needed=False, ignored=False)),
+    "ignored": ("Not ours to print", Q(ignored=True)),
+}
+
+
+class UnmappedFilter(filters.FilterSet):
+    q = filters.CharFilter(method="find", label="Search by SKU or name")
+    view = filters.ChoiceFilter(
+        method="in_view", choices=[(name, label) for name, (label, _) in UNMAPPED_VIEWS.items()]
+    )
+    customer = filters.ModelMultipleChoiceFilter("customer__reference", queryset=Customer.objects.all(),
+                                                 to_field_name="reference", label="Customer", distinct=False)  # fmt: skip
+
+    class Meta:
+        model = Unmapped
+        fields: list[str] = []
+
+    @property
+    def qs(self) -> QuerySet[Unmapped]:
+        """Without a view: what is to be mapped."""
+        found = super().qs
+        return found if self.form.cleaned_data.get("view") else self.in_view(found, "view", "open")
+
+    def find(self, found: QuerySet[Any], _name: str, text: str) -> QuerySet[Any]:
+        return found.filter(Q(sku__icontains=text) | Q(name__icontains=text))
+
+    def in_view(self, found: QuerySet[Unmapped], _name: str, view: str) -> QuerySet[Unmapped]:
+        return found.filter(UNMAPPED_VIEWS[view][1])
+
+
+class MappedFilter(filters.FilterSet):
+    q = filters.CharFilter(method="find", label="Search by SKU, name or product")
+    customer = filters.ModelMultipleChoiceFilter("customer__reference", queryset=Customer.objects.all(),
+                                                 to_field_name="reference", label="Customer", distinct=False)  # fmt: skip
+
+    class Meta:
+        model = CustomerProduct
+        fields: list[str] = []
+
+    def find(self, found: QuerySet[Any], _name: str, text: str) -> QuerySet[Any]:
+        ours = Q(product__uid__icontains=text) | Q(product__name__icontains=text)
+        return found.filter(Q(sku__icontains=text) | Q(name__icontains=text) | ours)

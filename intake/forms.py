@@ -6,7 +6,9 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 
 from intake.cells import MAX_BYTES, MAX_ROWS
-from orders.models import Customer
+from intake.models import Unmapped
+from orders.forms import OptionsField, is_web_address, options_text
+from orders.models import Customer, CustomerProduct, Product
 
 
 class MendForm(forms.Form):
@@ -43,3 +45,34 @@ class ImportForm(forms.Form):
                 f"The file is larger than {MAX_BYTES // 1024**2} MB: split it into several files."
             )
         return file
+
+
+class MapForm(forms.Form):
+    """Which product a customer's name means, and what every such item has besides."""
+
+    product = forms.ModelChoiceField(Product.objects.order_by("name"), to_field_name="uid", error_messages={
+        "invalid_choice": "There is no product %(value)s.", "required": "Choose a product."})  # fmt: skip
+    attributes = OptionsField(label="Options of every such item", help_text="Such as paper=silk, size=A5")
+    file_url = forms.CharField(max_length=2048, required=False, label="Print file", validators=[is_web_address],
+                               help_text="For items that bring none: its address")  # fmt: skip
+    every_variant = forms.BooleanField(required=False, label="Whatever its options are")
+
+    def __init__(self, *args: Any, name: Unmapped, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["product"].label_from_instance = lambda product: f"{product.name} ({product.uid})"  # type: ignore[attr-defined]
+        if name.variant:
+            self.fields["every_variant"].help_text = f"Else only with {options_text(name.variant)}"
+        else:
+            del self.fields["every_variant"]
+
+
+class MappedForm(forms.ModelForm):
+    """A mapping that is there: another product, other options, another print file."""
+
+    attributes = OptionsField(label="Options of every such item", help_text="Such as paper=silk, size=A5")
+    file_url = forms.CharField(max_length=2048, required=False, label="Print file", validators=[is_web_address],
+                               help_text="For items that bring none: its address")  # fmt: skip
+
+    class Meta:
+        model = CustomerProduct
+        fields = ("product", "attributes", "file_url")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from intake import pipeline, uploads
+from intake import pipeline, products, uploads
 from intake.connectors import CONNECTOR_TYPES, config_of, kind_of, memory_of
 from intake.connectors.base import Told
 from intake.models import Connector, OrderRequest
@@ -30,6 +30,13 @@ def read(delivery: Delivery) -> Conclusion | None:
     """A request that was put aside when it came."""
     request = OrderRequest.objects.select_related("connector__customer").get(pk=delivery.event.data["request"]["id"])
     return pipeline.read_later(request, last_attempt=is_last_attempt(delivery))
+
+
+@listen("product.mapped", name="mapped", delays=(5, 60, 600))
+def mapped(delivery: Delivery) -> None:
+    """Try again what waited for a product that is mapped now."""
+    event = delivery.event
+    products.try_again(event.data["requests"], event.data["orders"], by=event.by)
 
 
 def wanting(event: Event) -> Iterator[str]:

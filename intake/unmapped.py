@@ -30,3 +30,8 @@ def remember(request: OrderRequest, missing: Iterable[Missing]) -> None:
         if not new:
             Unmapped.objects.filter(pk=row.pk).update(needed=row.needed or each.needed, last_seen=now)
         row.waiting.add(request)
+
+
+def forget(request: OrderRequest) -> None:
+    """It waits for nothing any more: what it means now is not what it meant before."""
+    request.unmapped.clear()

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.http import HttpRequest
 
-from orders.forms import is_web_address
+from orders.forms import OptionsField, is_web_address
 from orders.models import Customer, CustomerProduct, Product, ShipmentMethod, Trigger
 
 NO_COUNTRIES = {"EU", "EZ", "UN", "ZZ"}  # regions that CLDR lists beside the countries
@@ -92,8 +92,25 @@ class TriggerForm(forms.ModelForm):
         return said
 
 
-class CustomerProducts(admin.TabularInline):
+class CustomerProductForm(forms.ModelForm):
+    variant = OptionsField(label="Their options", help_text="size=A5, paper=silk: all of them must match; empty: any")
+    attributes = OptionsField(label="Options of every such item", help_text="paper=silk, size=A5")
+    file_url = forms.CharField(label="Print file", max_length=2048, required=False, validators=[is_web_address],
+                               help_text="For items that bring none: its address")  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        if not said.get("sku") and not said.get("name"):
+            self.add_error("sku", "Give their SKU, or their product name.")
+        if said.get("sku") and said.get("name"):
+            self.add_error("name", "A SKU is enough: it is found by that alone.")
+        return said
+
+
+class CustomerProducts(admin.StackedInline):
     model = CustomerProduct
+    form = CustomerProductForm
+    fields = (("sku", "name", "variant"), ("product", "attributes", "file_url"))
     extra = 0
     autocomplete_fields = ("product",)
 
@@ -131,6 +148,16 @@ class ProductAdmin(admin.ModelAdmin):
     list_display = ("name", "uid", "available", "trim_width", "trim_height", "pages_min", "pages_max")
     list_filter = ("available",)
     search_fields = ("name", "uid")
+
+
+@admin.register(CustomerProduct)
+class CustomerProductAdmin(admin.ModelAdmin):
+    form = CustomerProductForm
+    fields = ("customer", ("sku", "name", "variant"), ("product", "attributes"), "file_url")
+    list_display = ("__str__", "product", "variant", "attributes")
+    search_fields = ("sku", "name", "customer__name", "product__name", "product__uid")
+    list_select_related = ("customer", "product")
+    autocomplete_fields = ("customer", "product")
 
 
 @admin.register(ShipmentMethod)

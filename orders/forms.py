@@ -1,7 +1,8 @@
 """Forms of the orders' pages. Those that amend an order say what they change in the words of `services.amend`."""
 
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,49 @@ ADDRESS_LABELS = {"address_line1": "Address line 1", "address_line2": "Address l
                   "email": "E-mail", "federal_tax_id": "Federal tax id", "state_tax_id": "State tax id"}  # fmt: skip
 # What judges an address; the apps above add to it, as they do for events.
 ADDRESS_CHECKS: list[Callable[[drafts.Address], Iterable[Problem]]] = []
+
+
+def options_text(options: Mapping[str, Any]) -> str:
+    """Options as people write them: "size=A5, paper=silk"."""
+    return ", ".join(f"{name}={value}" for name, value in options.items())
+
+
+class OptionsField(forms.CharField):
+    """Options by name, edited as text: "size=A5, paper=silk"; as JSON where a value holds a comma."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"required": False, "max_length": 2000} | kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        text = options_text(value)
+        plain = all(isinstance(each, str) for each in value.values())
+        return text if plain and self._read(text) == value else json.dumps(value, ensure_ascii=False)
+
+    def to_python(self, value: Any) -> dict[str, Any]:  # type: ignore[override]
+        if isinstance(value, dict):
+            return value
+        text = super().to_python(value)
+        found = self._read(text or "")
+        if found is None:
+            raise forms.ValidationError("Write options as size=A5, paper=silk.")
+        return found
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return (initial or {}) != self._read(data or "")
+
+    def _read(self, text: str) -> dict[str, Any] | None:
+        if text.lstrip().startswith("{"):
+            try:
+                found = json.loads(text)
+            except (ValueError, RecursionError):
+                return None
+            return found if isinstance(found, dict) else None
+        pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+        if any(not sign or not name.strip() for name, sign, _ in pairs):
+            return None
+        return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 class ReasonForm(forms.Form):
