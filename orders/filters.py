@@ -62,6 +62,7 @@ class OrderFilter(filters.FilterSet):
     order_type = InFilter(lookup_expr="in", label="Type")
     financial_status = InFilter(lookup_expr="in", label="Financial status")
     held = filters.BooleanFilter(label="On hold")
+    test = filters.BooleanFilter(label="Test")
     since = filters.DateFilter(method="born_since", label="From", widget=forms.DateInput(attrs={"type": "date"}))
     until = filters.DateFilter(method="born_until", label="To", widget=forms.DateInput(attrs={"type": "date"}))
 
