@@ -15,7 +15,7 @@ from gelatoconnect.lib.problems import Problem, Rejected, errors
 from intake import privacy
 from intake.checks import address_problems, check_data
 from intake.checks.base import Case
-from intake.checks.references import find_customer, match_products
+from intake.checks.references import Catalogue, find_customer, match_products
 from intake.connectors import kind_of
 from intake.connectors.base import Cancel, Change, Export, Forget, Nothing, Outcome, Several, Submit
 from intake.models import Connector, OrderRequest
