@@ -21,7 +21,7 @@ from gelatoconnect.lib.ids import born
 from gelatoconnect.lib.problems import Problem
 from intake.connectors import kind_of
 from intake.connectors.base import Export, Forget, Message, Outcome, Recipient
-from intake.models import ApiKey, Connector, Import, OrderRequest
+from intake.models import ApiKey, Connector, FileFacts, Import, OrderRequest
 from intake.records import State, record
 from orders import privacy
 from orders.events import Permanent, TryLater, emit, listen
@@ -193,4 +193,9 @@ def _named(contents: set[str]) -> Iterator[str]:
         yield from contents & set(names.values())
 
 
-privacy.KEEPERS.append(privacy.Keeper("requests", _erase, _told, _needs))
+def _drop(sha256: str) -> None:
+    """What preflight saw in it: its previews are gone, so it is looked into anew if it ever comes again."""
+    FileFacts.objects.filter(sha256=sha256).delete()
+
+
+privacy.KEEPERS.append(privacy.Keeper("requests", _erase, _told, _needs, _drop))

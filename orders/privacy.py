@@ -42,12 +42,14 @@ class Keeper:
     erase  blanks it, in the transaction that forgets the order; says the sha256 of contents that it needs no more
     tell   the same in words: JSON
     needs  which of these contents (sha256) it still needs for something else
+    drop   what it has noted of a content that is removed
     """
 
     name: str
     erase: Callable[[Order], set[str]]
     tell: Callable[[Order], Any]
     needs: Callable[[set[str]], set[str]]
+    drop: Callable[[str], object] = lambda sha256: None
 
 
 KEEPERS: list[Keeper] = []
@@ -166,6 +168,8 @@ def remove(sha256: str) -> None:
     if not still_needed({sha256}):
         storage.path_of(sha256).unlink(missing_ok=True)
         shutil.rmtree(storage.previews_of(sha256), ignore_errors=True)
+        for keeper in KEEPERS:
+            keeper.drop(sha256)
 
 
 # --- telling ------------------------------------------------------------------------------------------
