@@ -10,11 +10,14 @@ from intake.connectors.api import Api
 from intake.connectors.base import Config, ConnectorType
 from intake.connectors.cloudprinter import Cloudprinter
 from intake.connectors.csv_import import Csv
+from intake.connectors.etsy import Etsy
 from intake.connectors.shopify import Shopify
 from intake.connectors.woocommerce import WooCommerce
 from intake.models import Connector
 
-CONNECTOR_TYPES: dict[str, ConnectorType] = {kind.name: kind for kind in (Api(), Csv(), Shopify(), WooCommerce(), Cloudprinter())}
+CONNECTOR_TYPES: dict[str, ConnectorType] = {
+    kind.name: kind for kind in (Api(), Csv(), Shopify(), WooCommerce(), Etsy(), Cloudprinter())
+}
 
 
 def kind_of(connector: Connector) -> ConnectorType:
