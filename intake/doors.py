@@ -49,7 +49,7 @@ def _served(call: Call, request: HttpRequest, kind: ConnectorType, connector: Co
     try:
         call = _with_body(call, request, kind)
         config = config_of(connector)
-        kind.verify(call, config)
+        _verify(kind, call, config)
     except Rejected as refusal:
         reply = kind.turn_away(call, refusal.problems, status=refusal.status)
         keep_refused(call, connector, refusal, config=config, answer=reply.body)
@@ -58,6 +58,18 @@ def _served(call: Call, request: HttpRequest, kind: ConnectorType, connector: Co
         return kind.serve(call, desk_of(connector, config))
     except Rejected as refusal:
         return kind.turn_away(call, refusal.problems, status=refusal.status)
+
+
+def _verify(kind: ConnectorType, call: Call, config: Any) -> None:
+    """Raises Rejected: 401 for a stranger; 500 when looking at the call breaks, which lets nobody in."""
+    try:
+        kind.verify(call, config)
+    except (Rejected, DatabaseError):
+        raise
+    except Exception:
+        log.exception("A call to a connector of type %s could not be verified", kind.name)
+        problem = Problem("REQUEST_FAILED", "It could not be verified because of a fault of ours: send it again.")
+        raise Rejected([problem], status=500) from None
 
 
 def _with_body(call: Call, request: HttpRequest, kind: ConnectorType) -> Call:

@@ -71,6 +71,7 @@ def record(request: OrderRequest, outcome: Outcome) -> Outcome:
     was_answered = request.answer_status is not None and request.state == State.RECEIVED  # when it was put aside
     state = outcome.state or (State.ACCEPTED if outcome.order is not None else State.REJECTED)
     request.order, request.state = outcome.order, state
+    request.source_id, request.reference = _line(request.source_id), _line(request.reference)
     # A refused request may be mended and sent with the same key, unless its sender is told that all is well.
     request.key = request.key if state != State.REJECTED or kind.keeps_refusals else None
     message = _answering(request)

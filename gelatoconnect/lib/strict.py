@@ -46,7 +46,20 @@ def read_body(request: Any, *, max_bytes: int) -> bytes:
         announced = 0
     if announced > max_bytes:
         raise too_large(max_bytes)
+    if "CONTENT_LENGTH" not in request.META and request.META.get("wsgi.input_terminated"):
+        return _read_to_the_end(request.META["wsgi.input"], max_bytes=max_bytes)
     return request.body
+
+
+def _read_to_the_end(stream: Any, *, max_bytes: int) -> bytes:
+    """A body that comes in chunks and never says how long it is: Django would take it for an empty one."""
+    pieces, size = [], 0
+    while piece := stream.read(65_536):
+        size += len(piece)
+        if size > max_bytes:
+            raise too_large(max_bytes)
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def too_large(max_bytes: int) -> Rejected:
