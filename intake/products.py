@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 20  # requests and orders that are tried while the person waits; a worker tries the rest
 IN_ONE = 100  # of the rest, in one delivery
 PATIENCE = 5.0  # seconds in which a worker that was quicker may finish
-CLOSE = 0.3  # likeness, 0 to 1, below which a product is not suggested
+CLOSE = 0.4  # likeness, 0 to 1, below which a product is not suggested; nor far below that of the best
 COMPARED = 40  # products that are compared letter by letter, those that share most with the name
 
 State = OrderRequest.State
@@ -125,11 +125,13 @@ def closest(name: str, products: Iterable[Product], *, most: int = 3) -> list[Pr
     shared = sorted(((len(pieces & _pieces(_plain(f"{each.uid} {each.name}"))), each) for each in products),
                     key=lambda found: -found[0])[:COMPARED]  # fmt: skip
     scored = [(max(_likeness(sought, each.uid), _likeness(sought, each.name)), each) for _, each in shared]
-    return [each for score, each in sorted(scored, key=lambda found: -found[0])[:most] if score >= CLOSE]
+    best = max((score for score, _ in scored), default=0.0)
+    scored.sort(key=lambda found: -found[0])
+    return [each for score, each in scored[:most] if score >= max(CLOSE, best * 0.75)]
 
 
 def _covered(unmapped: Unmapped, *, every_variant: bool) -> Any:
-    """The gathered names that the mapping answers; locked, so that it is done once."""
+    """The gathered names that the mapping answers."""
     same = Q(pk=unmapped.pk)
     if every_variant:
         same |= Q(customer=unmapped.customer, sku=unmapped.sku, name=unmapped.name)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, UUIDField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -159,7 +159,8 @@ def _waiting(names: list[Unmapped]) -> dict[UUID, tuple[int, UUID | None]]:
     links = Unmapped.waiting.through.objects.filter(unmapped=OuterRef("pk"))
     found = Unmapped.objects.filter(pk__in=[name.pk for name in names]).annotate(
         count=Count("waiting", filter=Q(waiting__state__in=WAITING)),
-        example=Subquery(links.order_by("-orderrequest").values("orderrequest")[:1]))  # fmt: skip
+        example=Subquery(links.order_by("-orderrequest_id").values("orderrequest_id")[:1],
+                         output_field=UUIDField()))  # fmt: skip
     return {pk: (count, example) for pk, count, example in found.values_list("pk", "count", "example")}
 
 
