@@ -54,12 +54,13 @@ def show_packages(order: Order, user: Any) -> dict[str, Any]:
 
 @panels.packages
 def answer_packages(order: Order) -> list[dict[str, Any]]:
-    """contents: how many of each item, by its id; it is for postbacks that tell of each parcel."""
-    live = Package.objects.live().filter(order=order).prefetch_related("contents")
+    """contents: how many of each item, by its id; carrier: the account it goes by. Both are for postbacks."""
+    live = Package.objects.live().filter(order=order).select_related("account").prefetch_related("contents")
     return [
         {
             "id": package.pk, "tracking_code": package.tracking_code, "tracking_url": package.tracking_url,
             "status": package.status, "weight": package.weight,
+            "carrier": package.account.name if package.account else "",
             "contents": {str(piece.item_id): piece.quantity for piece in package.contents.all()},
         }
         for package in live

@@ -118,7 +118,7 @@ def sold(
 def test_an_order_is_walked_to_shipped_and_completed_in_the_shop(
     connect: Callable[..., Connector], sold: Callable[..., Order], shop: Shop, send: Callable[..., Any]
 ) -> None:
-    connector = connect(shipment_tracking=True, shipped_note="customer", providers="*=Royal Mail",
+    connector = connect(shipment_tracking=True, shipped_note="customer", providers="Parcel shop=Royal Mail, *=DHL",
                         tracking_meta="code=_tracking_number, url=_tracking_url")  # fmt: skip
     order = walk(sold(connector))
     code = shop.tracking[0]["tracking_number"]
