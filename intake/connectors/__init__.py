@@ -12,11 +12,12 @@ from intake.connectors.cloudprinter import Cloudprinter
 from intake.connectors.csv_import import Csv
 from intake.connectors.etsy import Etsy
 from intake.connectors.shopify import Shopify
+from intake.connectors.siteflow import SiteFlow
 from intake.connectors.woocommerce import WooCommerce
 from intake.models import Connector
 
 CONNECTOR_TYPES: dict[str, ConnectorType] = {
-    kind.name: kind for kind in (Api(), Csv(), Shopify(), WooCommerce(), Etsy(), Cloudprinter())
+    kind.name: kind for kind in (Api(), Csv(), Shopify(), WooCommerce(), Etsy(), Cloudprinter(), SiteFlow())
 }
 
 
