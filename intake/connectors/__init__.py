@@ -11,13 +11,16 @@ from intake.connectors.base import Config, ConnectorType
 from intake.connectors.cloudprinter import Cloudprinter
 from intake.connectors.csv_import import Csv
 from intake.connectors.etsy import Etsy
+from intake.connectors.mapped import Mapped
+from intake.connectors.redbubble import Redbubble
 from intake.connectors.shopify import Shopify
 from intake.connectors.siteflow import SiteFlow
 from intake.connectors.woocommerce import WooCommerce
 from intake.models import Connector
 
 CONNECTOR_TYPES: dict[str, ConnectorType] = {
-    kind.name: kind for kind in (Api(), Csv(), Shopify(), WooCommerce(), Etsy(), Cloudprinter(), SiteFlow())
+    kind.name: kind
+    for kind in (Api(), Csv(), Shopify(), WooCommerce(), Etsy(), Cloudprinter(), SiteFlow(), Mapped(), Redbubble())
 }
 
 
