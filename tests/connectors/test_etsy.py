@@ -34,7 +34,8 @@ def etsy(fake: Fake) -> EtsyApi:
 @pytest.fixture
 def shop(channel: Callable[..., Connector], fake: Fake) -> Connector:
     return channel("etsy", shop_id="1111", secret=SECRET, former_secret=FORMER, keystring="key", shared_secret="shared",
-                   refresh_token="refresh-1", api=fake.url, carriers="parcel-shop=dhl, *=ups", note_to_buyer="Thank you")  # fmt: skip
+                   refresh_token="refresh-1", api=fake.url, note_to_buyer="Thank you",
+                   carriers="parcel-shop=dhl, *=ups")  # fmt: skip
 
 
 @pytest.fixture
