@@ -18,6 +18,7 @@ from django.core.mail import EmailMessage
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import QuerySet
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 
 from gelatoconnect.lib import storage
@@ -227,7 +228,7 @@ def told_to(event: Event) -> Iterator[str]:
 @listen("import.ended", name="import-mail", each=told_to)
 def mail(delivery: Delivery) -> None:
     found = _import_of(delivery)
-    context = {"found": found, "url": f"{settings.PUBLIC_URL}/imports/{found.pk}"}
+    context = {"found": found, "url": settings.PUBLIC_URL + reverse("intake:import", args=[found.pk])}
     subject = " ".join(f"Imported {found.file_name}: {found.accepted} of {found.orders} orders".split())
     message = EmailMessage(subject, render_to_string("emails/import.txt", context), to=[found.email],
                            headers={"Message-ID": f"<{delivery.event_id}.import@gelatoconnect>"})  # fmt: skip

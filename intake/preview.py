@@ -16,13 +16,14 @@ from gelatoconnect.lib import storage
 from gelatoconnect.lib.lists import safe_cell
 from gelatoconnect.lib.problems import Problem, Rejected, errors
 from intake.acts import prepare
-from intake.checks import check_rules
+from intake.checks import address_problems, check_rules
 from intake.checks.references import Catalogue, catalogue_of
 from intake.connectors import config_of, kind_of
 from intake.connectors.base import Incoming, Message, Submit
 from intake.models import Import, OrderRequest
 from intake.records import receive
-from intake.tables import Entry, value_at
+from intake.tables import TAKE_OUT, Entry, value_at
+from orders.drafts import Address, read
 from orders.models import Customer, Order, ShipmentMethod
 
 LOOKED_AT_ONCE = 500  # orders that a person waits for; more are looked at by a worker
@@ -43,7 +44,7 @@ def look(found: Import, entries: Sequence[Entry], *,
             meaning = kind.parse(Message(entry.body, config=config))
             asked.append((entry, meaning if isinstance(meaning, Submit) else None, []))
         except Rejected as refusal:
-            asked.append((entry, None, refusal.problems))
+            asked.append((entry, None, [*refusal.problems, *_also(entry, refusal.problems)]))
     known = known_references(found.customer, [entry.reference for entry in entries])
     catalogue = catalogue_of(
         (item for _, meaning, _ in asked if meaning for item in meaning.draft.items), found.customer
@@ -60,6 +61,16 @@ def look(found: Import, entries: Sequence[Entry], *,
             tell(number)
     return {"counts": {name: counts[name] for name in RESULTS},
             "preview": storage.keep_bytes(json.dumps(said, ensure_ascii=False).encode())}  # fmt: skip
+
+
+def _also(entry: Entry, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """What is wrong with the address of an order whose form is wrong elsewhere: it is all mended in one go."""
+    told = {problem.path for problem in problems}
+    try:
+        address: Address = read(entry.data["shippingAddress"], Address)
+    except Rejected:
+        return
+    yield from (problem for problem in address_problems(address) if problem.path not in told)
 
 
 def _judged(found: Import, entry: Entry, asked: Submit | None, problems: list[Problem], *, catalogue: Catalogue,
@@ -122,11 +133,13 @@ def located(problem: Mapping[str, Any], entry: Entry, columns: Sequence[Mapping[
     item = int(steps[1]) if len(steps) > 1 and steps[0] == "items" and steps[1].isdigit() else None
     line = entry.lines[item] if item is not None and item < len(entry.lines) else entry.lines[0]
     value = details.get("value", value_at(entry.data, path) if path else "")
+    column = details.get("column") or _column(steps, entry, columns)
+    missing = problem["code"] == "FIELD_MISSING" and column
     return {
-        "line": details.get("line", line), "whole": item is None and "line" not in details,
-        "column": details.get("column") or _column(steps, entry, columns),
-        "value": value[:200] if isinstance(value, str) else "",
-        **{name: problem.get(name, "") for name in ("code", "severity", "message", "hint")},
+        "line": details.get("line", line), "whole": item is None and "line" not in details, "column": column,
+        "value": value[:200] if isinstance(value, str) else "", "code": problem["code"], "severity": problem["severity"],
+        "message": f"{column} is missing." if missing else problem["message"],
+        "hint": problem.get("hint", "").removesuffix(TAKE_OUT).strip(),
     }  # fmt: skip
 
 
@@ -149,6 +162,7 @@ def _column(steps: Sequence[str], entry: Entry, columns: Sequence[Mapping[str, A
 
 
 # --- what became of every row -----------------------------------------------------------------------
+RESULT_OF = {"rejected": "refused", "ignored": "ignored", "received": "waiting", "accepted": "accepted"}
 HEADING = ("row", "orderReferenceId", "itemReferenceId", "result", "orderId", "orderStatus", "problems")
 
 
@@ -167,7 +181,7 @@ def result_rows(found: Import, entries: Sequence[Entry], keys: Sequence[str], *,
         request = requests.get(key)
         order = request.order if request else None
         result = (
-            ("imported" if order else request.state)
+            ("imported" if order else RESULT_OF[request.state])
             if request
             else "known"
             if entry.reference in known
