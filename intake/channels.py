@@ -56,6 +56,10 @@ class Channel:
         return f"{settings.PUBLIC_URL}/in/{self.connector.pk}" if self.kind and self.kind.methods else ""
 
     @property
+    def scans(self) -> bool:
+        return self.kind is not None and self.kind.scans
+
+    @property
     def schedule(self) -> str:
         """How often it is asked; empty: never."""
         config = self.config
@@ -95,7 +99,7 @@ def channels() -> list[Channel]:
     latest = OrderRequest.objects.only("state", "problems", "reference", "recovered").in_bulk(
         [each.last_id for each in connectors if each.last_id])  # type: ignore[attr-defined]  # fmt: skip
     today = today_by_connector()
-    found = [_channel(each, latest, today.get(each.pk, Today())) for each in connectors]
+    found = [channel_of(each, latest.get(each.last_id), today.get(each.pk, Today())) for each in connectors]  # type: ignore[attr-defined]
     return sorted(found, key=lambda each: (not each.connector.active, not each.problems, each.connector.name))
 
 
@@ -135,7 +139,7 @@ def _connectors() -> QuerySet[Connector]:
     )
 
 
-def _channel(connector: Any, latest: dict[Any, OrderRequest], today: Today) -> Channel:
+def channel_of(connector: Any, last: OrderRequest | None = None, today: Today = Today()) -> Channel:
     kind, config = CONNECTOR_TYPES.get(connector.type), None
     if kind is not None:
         try:
@@ -143,6 +147,6 @@ def _channel(connector: Any, latest: dict[Any, OrderRequest], today: Today) -> C
         except ValidationError:
             config = None
     silent = usual = ""
-    if connector.active and connector.last_id and connector.earlier_id:
-        silent, usual = silence(born(connector.last_id), born(connector.earlier_id), now=timezone.now())
-    return Channel(connector, kind, config, latest.get(connector.last_id), today, silent, usual)
+    if connector.active and last is not None and getattr(connector, "earlier_id", None):
+        silent, usual = silence(born(last.pk), born(connector.earlier_id), now=timezone.now())
+    return Channel(connector, kind, config, last, today, silent, usual)

@@ -8,8 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from intake.channels import COUNTED, channels
-from intake.connectors import CONNECTOR_TYPES, config_of
+from intake.channels import COUNTED, channel_of, channels
 from intake.models import Connector
 from orders.pages import staff_only
 
@@ -43,12 +42,14 @@ def channel_list(request: HttpRequest) -> HttpResponse:
 def ask_now(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Let the channel be asked at once, whatever its schedule says."""
     connector = get_object_or_404(Connector, pk=pk)
-    kind = CONNECTOR_TYPES.get(connector.type)
-    mine = Connector.objects.filter(pk=pk, active=True)
-    if kind is None or not kind.pulls or not getattr(config_of(connector), "interval", 0):
-        messages.error(request, f"{connector} is never asked: set how often in its settings.")
-    elif mine.update(next_pull=timezone.now()):
-        messages.success(request, f"{connector} is {'scanned' if kind.scans else 'compared'} in a few seconds.")
+    channel = channel_of(connector)
+    now = timezone.now()
+    if not channel.schedule:
+        messages.error(request, f"{connector} is never asked: its settings say how often.")
+    elif (until := channel.config.after_quiet(now)) > now:
+        messages.info(request, f"{connector} has its quiet hours: it is asked at {until:%H:%M} UTC.")
+    elif Connector.objects.filter(pk=pk, active=True).update(next_pull=now):
+        messages.success(request, f"{connector} is {'scanned' if channel.scans else 'compared'} in a few seconds.")
     else:
         messages.error(request, f"{connector} is switched off.")
     return redirect("intake:channels")
