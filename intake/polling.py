@@ -30,6 +30,7 @@ LEASE = timedelta(minutes=15)  # of one pull; a process that dies holds its chan
 AT_ONCE = 8  # channels that are asked at the same time: a slow one delays nobody else
 OVERLAP = timedelta(hours=2)  # asked once more each time: orders that were being written when we asked last
 FIRST = timedelta(days=3)  # how far back the first comparison looks
+KEPT = 120  # characters of a source_id
 AGAIN = timedelta(minutes=5)  # after a failure, at the latest
 
 
@@ -49,6 +50,19 @@ def claim(pk: UUID) -> bool:
     return bool(Connector.objects.filter(pk=pk, active=True, next_pull__lte=now).update(next_pull=now + LEASE))
 
 
+def is_put_off(connector: Connector) -> bool:
+    """Whether it has its quiet hours, however it came to be due in them; then it is asked at their end."""
+    try:
+        config = cast(Scheduled, config_of(connector))
+    except Rejected:
+        return False
+    now = timezone.now()
+    until = config.after_quiet(now)
+    if until > now:
+        Connector.objects.filter(pk=connector.pk).update(next_pull=until)
+    return until > now
+
+
 def pull(connector: Connector) -> int:
     """Ask one channel now, and note when to ask again; says how many requests came of it."""
     config, error, count, now = None, "", 0, timezone.now()
@@ -63,9 +77,7 @@ def pull(connector: Connector) -> int:
         else:
             since = (connector.pulled_at or now - FIRST) - OVERLAP
             found = hold(kind.pull(since, config, memory_of(connector)), connector)
-            for incoming in unknown(found, connector):
-                pipeline.take(incoming, connector=connector)
-                count += 1
+            count, error = take_all(unknown(found, connector), connector)
     except (TryLater, Permanent, Rejected) as failure:
         error = str(failure)
     except Exception as failure:
@@ -75,19 +87,37 @@ def pull(connector: Connector) -> int:
     return count
 
 
+def take_all(found: list[Incoming], connector: Connector) -> tuple[int, str]:
+    """Take each; one that cannot be taken stops none of the others. Says how many came in, and the first failure."""
+    count, error = 0, ""
+    for incoming in found:
+        try:
+            pipeline.take(incoming, connector=connector)
+            count += 1
+        except Rejected as failure:
+            error = error or str(failure)
+        except Exception as failure:
+            log.exception("%s of the channel %s could not be taken", incoming.source_id, connector.name)
+            error = error or f"{incoming.source_id}: a fault of ours: {type(failure).__name__}."
+    return count, error
+
+
 def note(connector: Connector, config: Scheduled | None, *, error: str) -> None:
     """When it was asked, how that went, and when it is asked again: after a failure a little sooner, at the latest."""
     now = timezone.now()
     following = config.next_after(now) if config else now + AGAIN
     if error and following:
-        following = min(following, now + AGAIN)
+        following = config.after_quiet(min(following, now + AGAIN)) if config else now + AGAIN
     done = {} if error else {"pulled_at": now}
     Connector.objects.filter(pk=connector.pk).update(next_pull=following, pull_error=error[:2000], **done)
 
 
 def unknown(found: list[Incoming], connector: Connector) -> list[Incoming]:
-    """Those that have not arrived, as an order or as a request of whatever result; oldest first, as they are given."""
-    ids = [incoming.source_id for incoming in found]
+    """Those that have not arrived, as an order or as a request of whatever result; oldest first, as they are given.
+
+    Ids are compared as requests keep them, cut to their column.
+    """
+    ids = [incoming.source_id[:KEPT] for incoming in found]
     known: set[str] = set()
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]
@@ -95,7 +125,7 @@ def unknown(found: list[Incoming], connector: Connector) -> list[Incoming]:
         requests = OrderRequest.objects.filter(connector=connector, source_id__in=some)
         known |= {id or "" for id in orders.values_list("source_id", flat=True)}
         known |= set(requests.values_list("source_id", flat=True))
-    return [incoming for incoming in found if incoming.source_id not in known]
+    return [incoming for incoming in found if incoming.source_id[:KEPT] not in known]
 
 
 def _pulled() -> list[str]:
@@ -109,7 +139,9 @@ def _due() -> list[UUID]:
 
 def _in_thread(pk: UUID) -> None:
     try:
-        pull(Connector.objects.select_related("customer").get(pk=pk))
+        connector = Connector.objects.select_related("customer").get(pk=pk)
+        if not is_put_off(connector):
+            pull(connector)
     except Exception:
         log.exception("A channel could not be asked")
     finally:
