@@ -54,7 +54,7 @@ def test_an_order_goes_its_whole_way_and_the_shop_is_told_of_the_parcel(
     made = walk(Order.objects.get())
     package = Package.objects.get()
     assert package.tracking_code
-    tracking = {"number": package.tracking_code, "url": package.tracking_url}
+    tracking = {"number": package.tracking_code, "url": package.tracking_url, "company": "Parcel shop"}
     assert shop.fulfilments == [{
         "notify_customer": True, "tracking_info": {name: value for name, value in tracking.items() if value},
         "line_items_by_fulfillment_order": [{"fulfillment_order_id": work["id"], "fulfillment_order_line_items": [
