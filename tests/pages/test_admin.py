@@ -1,16 +1,23 @@
 """Settings in the admin: what is typed is judged, and secrets are shown once."""
 
-from typing import Any
+import json
+from datetime import time
+from typing import Any, Literal
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
+from django.db import connection
 from django.test import Client
+from pydantic import Field, SecretStr
 
 from gelatoconnect.lib.secrets import hashed
+from intake.connectors import CONNECTOR_TYPES
+from intake.connectors.base import Config, ConnectorType
 from intake.models import ApiKey, Connector
-from orders.models import Customer, Delivery, Event, Order, Product, Trigger
+from orders.forms import OptionsField
+from orders.models import Customer, CustomerProduct, Delivery, Event, Order, Product, Trigger
 from tests.factories import make_customer, make_product, make_user
 
 
@@ -157,3 +164,131 @@ def test_a_key_is_neither_changed_nor_deleted(settler: Client) -> None:
     answers = [settler.post(f"/admin/intake/apikey/{made.pk}/{what}/", {"key": "y", "post": "yes"}).status_code
                for what in ("change", "delete")]  # fmt: skip
     assert (answers, ApiKey.objects.get().key) == ([403, 403], "gc_1")
+
+
+# --- a connector's settings, by its type -------------------------------------------------------------------
+CONNECTOR = {"name": "shop", "active": "on", "keys-TOTAL_FORMS": "0", "keys-INITIAL_FORMS": "0"}
+
+
+class House(Config):
+    """One setting of each kind."""
+
+    address: str = Field(title="Shop address", description="Such as acme.example")
+    secret: SecretStr = Field(title="Signing secret", min_length=8)
+    mode: Literal["live", "test"] = Field("live", title="Mode")
+    limit: int = Field(10, ge=1, le=20, title="At most")
+    share: float = 0.5
+    strict: bool = True
+    opens: time | None = None
+    methods: list[str] = Field(["normal", "express"], title="Methods")
+    notes: str = Field("", title="Notes", json_schema_extra={"lines": 4})
+
+
+@pytest.fixture
+def shop(settler: Client, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a saved connector's form, of a type with every kind of setting."""
+    kind = type("Shop", (ConnectorType,), {"name": "house", "label": "House", "Config": House, "methods": ("POST",)})()
+    monkeypatch.setitem(CONNECTOR_TYPES, "house", kind)
+    save(settler, "/admin/intake/connector/add/", **CONNECTOR, type="house")
+    return f"/admin/intake/connector/{Connector.objects.get().pk}/change/"
+
+
+FILLED = {
+    "set_address": "acme.example", "set_secret": "s3cret-s3cret", "set_mode": "test", "set_limit": "12", "set_share": "0.25",
+    "set_opens": "06:30", "set_methods": "normal, overnight ,", "set_notes": "One\nTwo",
+}  # fmt: skip
+
+
+def stored() -> dict[str, Any]:
+    return json.loads(Connector.objects.get().settings or "{}")
+
+
+def test_a_new_connector_leads_on_to_its_settings(settler: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = type("Shop", (ConnectorType,), {"name": "house", "label": "House", "Config": House})()
+    monkeypatch.setitem(CONNECTOR_TYPES, "house", kind)
+    answer = settler.post("/admin/intake/connector/add/", CONNECTOR | {"type": "house"})
+    assert answer.url == f"/admin/intake/connector/{Connector.objects.get().pk}/change/"
+
+
+def test_settings_of_every_kind_are_kept_encrypted_and_shown_again_but_for_secrets(settler: Client, shop: str) -> None:
+    assert save(settler, shop, **CONNECTOR, **FILLED)[0] == {}
+    assert stored() == {
+        "address": "acme.example", "secret": "s3cret-s3cret", "mode": "test", "limit": 12, "share": 0.25, "strict": False,
+        "opens": "06:30:00", "methods": ["normal", "overnight"], "notes": "One\nTwo",
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT settings FROM intake_connector")
+        assert "acme.example" not in cursor.fetchone()[0]
+    page = settler.get(shop).content.decode()
+    assert ("s3cret" in page, 'value="acme.example"' in page, 'value="normal, overnight"' in page) == (
+        False,
+        True,
+        True,
+    )
+    assert f"/in/{Connector.objects.get().pk}" in page
+
+
+def test_a_secret_that_is_left_empty_stays_and_a_new_one_takes_its_place(settler: Client, shop: str) -> None:
+    save(settler, shop, **CONNECTOR, **FILLED)
+    save(settler, shop, **CONNECTOR, **FILLED | {"set_secret": ""})
+    assert stored()["secret"] == "s3cret-s3cret"
+    save(settler, shop, **CONNECTOR, **FILLED | {"set_secret": "an0ther-one"})
+    assert stored()["secret"] == "an0ther-one"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [({"set_secret": "short"}, "set_secret"), ({"set_limit": "21"}, "set_limit"), ({"set_limit": "many"}, "set_limit"),
+     ({"set_mode": "other"}, "set_mode"), ({"set_opens": "25:00"}, "set_opens"), ({"set_share": "half"}, "set_share")],
+)  # fmt: skip
+def test_settings_that_cannot_be_are_refused_at_their_field(
+    settler: Client, shop: str, wrong: dict[str, str], field: str
+) -> None:
+    before = stored()
+    errors, _ = save(settler, shop, **CONNECTOR, **FILLED | wrong)
+    assert (list(errors), stored()) == ([field], before)
+
+
+@pytest.mark.parametrize("kind", sorted(CONNECTOR_TYPES))
+def test_the_settings_of_every_type_open_and_none_is_unnamed(settler: Client, kind: str) -> None:
+    connector = Connector.objects.create(name="shop", type=kind, customer=make_customer())
+    page = settler.get(f"/admin/intake/connector/{connector.pk}/change/")
+    form = page.context["adminform"].form
+    assert page.status_code == 200
+    assert [name for name, field in form.fields.items() if name.startswith("set_") and not field.label] == []
+    assert {name.removeprefix("set_") for name in form.fields if name.startswith("set_")} == set(
+        CONNECTOR_TYPES[kind].Config.model_fields
+    )
+
+
+# --- customers' products --------------------------------------------------------------------------------------
+MAPPING = {"sku": "MUG-11", "name": "", "variant": "", "attributes": "glaze=matt, size=11 oz", "file_url": ""}
+
+
+def test_a_customer_s_product_is_mapped_with_options_as_people_write_them(settler: Client) -> None:
+    customer, product = make_customer(), make_product()
+    form = MAPPING | {"customer": customer.pk, "product": product.pk, "file_url": "https://files.example/mug.pdf"}
+    assert save(settler, "/admin/orders/customerproduct/add/", **form)[0] == {}
+    mapping = CustomerProduct.objects.get()
+    assert (mapping.sku, mapping.attributes) == ("MUG-11", {"glaze": "matt", "size": "11 oz"})
+    page = settler.get(f"/admin/orders/customerproduct/{mapping.pk}/change/").content.decode()
+    assert 'value="glaze=matt, size=11 oz"' in page
+    inline = settler.get(f"/admin/orders/customer/{customer.pk}/change/").content.decode()
+    assert 'value="glaze=matt, size=11 oz"' in inline
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [({"sku": ""}, "sku"), ({"name": "Mug"}, "name"), ({"attributes": "matt"}, "attributes"), ({"variant": "{"}, "variant"),
+     ({"attributes": "[1]"}, "attributes"), ({"file_url": "mug.pdf"}, "file_url")],
+)  # fmt: skip
+def test_a_mapping_that_cannot_be_is_refused(settler: Client, wrong: dict[str, str], field: str) -> None:
+    form = MAPPING | {"customer": make_customer().pk, "product": make_product().pk} | wrong
+    errors, _ = save(settler, "/admin/orders/customerproduct/add/", **form)
+    assert (list(errors), CustomerProduct.objects.count()) == ([field], 0)
+
+
+@pytest.mark.parametrize("options", [{"size": "A5"}, {"text": "a, b"}, {"n": 1}, {"a=b": "c"}, {"x": ""}, {}])
+def test_options_read_as_they_are_written(options: dict[str, Any]) -> None:
+    field = OptionsField()
+    assert field.clean(field.prepare_value(options)) == options

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
-from intake.models import Connector, OrderRequest
+from intake.models import Connector, OrderRequest, Unmapped
 from orders.models import Delivery, Order
 from tests.factories import make_customer, make_order
 
@@ -18,6 +19,7 @@ def test_each_page_opens_to_the_roles_that_may_see_it_and_to_no_other(sign_in: C
     order = make_order("failed")
     connector = Connector.objects.create(name="shop", customer=make_customer())
     request = OrderRequest.objects.create(connector=connector, body=b"{}")
+    name = Unmapped.objects.create(customer=connector.customer, sku="MUG", last_seen=timezone.now())
     client = sign_in(role)
     open_to = {
         reverse("orders:list"): ROLES,
@@ -29,6 +31,11 @@ def test_each_page_opens_to_the_roles_that_may_see_it_and_to_no_other(sign_in: C
         reverse("intake:list"): READERS,
         reverse("intake:detail", args=[request.pk]): READERS,
         reverse("intake:mend", args=[request.pk]): ("Administrator", "Manager"),
+        reverse("intake:download", args=[request.pk]): ("Administrator", "Manager"),
+        reverse("intake:channels"): READERS,
+        reverse("intake:products"): READERS,
+        reverse("intake:products-mapped"): READERS,
+        reverse("intake:product-map", args=[name.pk]): ("Administrator", "Manager"),
         reverse("orders:amend", args=[order.pk, "address"]): ("Administrator", "Manager"),
         reverse("orders:act", args=[order.pk, "cancel"]): ("Administrator", "Manager"),
     }
