@@ -70,7 +70,9 @@ def refusal(delivery: Delivery) -> None:
     """Tell the sender of such a request that it was refused, in its own words."""
     event = delivery.event
     request = OrderRequest.objects.select_related("connector").get(pk=event.data["request"]["id"])
-    talk = kind_of(request.connector).refusal(message_of(request), event.data["problems"], event.at)
+    talk = kind_of(request.connector).refusal(
+        message_of(request), event.data["problems"], at=event.at, id=event.pk, request=request.pk
+    )
     hold(talk, request.connector, report=delivery.report)
 
 

@@ -304,6 +304,7 @@ class Desk:
     config: Any
     take: Callable[[Incoming], Outcome]
     dry_run: Callable[[Incoming], list[Problem]]  # everything that would be said against it; nothing is stored
+    keep: Callable[[Remember], Any]  # what a connector remembers without a talk
 
 
 class ConnectorType:
@@ -391,8 +392,12 @@ class ConnectorType:
         """True: the sender of such a request was answered before it was read, and `refusal` tells when it is refused."""
         return False
 
-    def refusal(self, message: Message, problems: list[dict[str, Any]], at: datetime) -> Talk[None]:
-        """Tell the sender that what was answered before it was read has been refused, and why. May run twice."""
+    def refusal(self, message: Message, problems: list[dict[str, Any]], *, at: datetime, id: UUID,
+                request: UUID) -> Talk[None]:  # fmt: skip
+        """Tell the sender that what was answered before it was read has been refused, and why. May run twice.
+
+        at, id: of the event, the same on every attempt; request: as the early answer may have named it.
+        """
         return
         yield
 

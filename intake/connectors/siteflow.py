@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
+from uuid import UUID
 from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, field_validator
@@ -225,10 +226,11 @@ class SiteFlow(ConnectorType):
     def wants_refusal(self, topic: str) -> bool:
         return topic == ASYNC
 
-    def refusal(self, message: Message, problems: list[dict[str, Any]], at: datetime) -> Talk[None]:
+    def refusal(self, message: Message, problems: list[dict[str, Any]], *, at: datetime, id: UUID,
+                request: UUID) -> Talk[None]:  # fmt: skip
         """A submission error: whatever can be read of the document says whose it is and where to tell it."""
         reference, source = orders.origin_of(message.body, account=auth.account_of(message.headers))
-        said = postbacks.words_of_refusal(problems, at, reference=reference, source=source)
+        said = postbacks.words_of_refusal(problems, at, id=id, request=request, reference=reference, source=source)
         ask = postbacks.post_of(said, message.config, otherwise=source.get("postback", ""))
         if ask is not None:
             yield ask

@@ -53,7 +53,7 @@ def document(order: Order) -> dict[str, Any]:
     items = list(order.items.all())
     word = WORDS[Status(order.status)]
     said = {
-        "_id": str(order.pk), "source": {"name": order.source.get("source", "")},
+        "_id": str(order.pk), "source": {"name": order.source.get("source") or order.source.get("account", "")},
         "destination": {"name": order.source.get("destination", "")}, "status": word,
         "url": url_of(order.connector, order.pk), "timestamp": order.created_at.isoformat(),
         "orderData": _data_of(order, items, word),

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from gelatoconnect.lib.problems import Rejected
 from intake import sandbox
@@ -46,14 +47,15 @@ def words_of(told: Told) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def words_of_refusal(
-    problems: list[dict[str, Any]], at: datetime, *, reference: str, source: Mapping[str, Any]
-) -> dict:
-    """A submission that was answered before it was read, and made no order."""
+def words_of_refusal(problems: list[dict[str, Any]], at: datetime, *, id: UUID, request: UUID, reference: str,
+                     source: Mapping[str, Any]) -> dict[str, Any]:  # fmt: skip
+    """A submission that was answered before it was read, and made no order. OrderId: as that answer said it."""
     status, name = SUBMISSION
     errors = [each for each in problems if each.get("severity") == "error"]
-    return _body(name, status, at, "", order_id="", reference=reference, source=source, message=_joined(errors),
-                 errors=errors, TrackingNumber="", TrackingURL="", items=[], shipments=[])  # fmt: skip
+    return _body(
+        name, status, at, str(id), order_id=str(request), reference=reference, source=source, message=_joined(errors),
+        errors=errors, TrackingNumber="", TrackingURL="", items=[], shipments=[],
+    )  # fmt: skip
 
 
 def _body(name: str, status: str, at: datetime, event_id: str, *, order_id: str, reference: str, source: Mapping[str, Any],

@@ -148,9 +148,11 @@ def test_a_submission_that_fails_after_it_was_answered_is_told(shop: Any, fake: 
     fake.on("POST", HOOK, (200, {}))
     Delivery.objects.update(due=delivery.event.at)
     sweep()
-    said = told(fake)[-1]
+    first, said = told(fake)
+    assert first == said
     assert (said["Event"], said["OrderStatus"], said["SourceOrderId"]) == ("Order Submission Error", "error", "A")
-    assert (said["OrderId"], [each["code"] for each in said["Errors"]]) == ("", ["FIELD_MISSING"])
+    assert (said["OrderId"], said["EventId"]) == (answer.json()["_id"], str(delivery.event_id))
+    assert [each["code"] for each in said["Errors"]] == ["FIELD_MISSING"]
     assert not Order.objects.exists()
 
 
