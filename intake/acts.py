@@ -49,12 +49,12 @@ def submit(request: OrderRequest, asked: Submit, *, by: str) -> Outcome:
         if asked.source_id and (known := _source(connector, asked.source_id)):  # another one was quicker
             return _again(request, asked, known, by=by)
         raise
+    if asked.source_id:
+        _look_once_more(connector, asked.source_id, by=by)
     return Outcome(request.answer_status or 201, order=order, answer=request.answer, request=request.pk)
 
 
-def prepare(
-    request: OrderRequest, asked: Submit, *, known: Catalogue | None = None
-) -> tuple[Case, list[Problem]]:
+def prepare(request: OrderRequest, asked: Submit, *, known: Catalogue | None = None) -> tuple[Case, list[Problem]]:
     """The order as far as it can be judged at once; with the warnings. Raises Rejected.
 
     As much as is understood is noted on the request (unsaved), so that a refused one can be found by it. known: the
@@ -94,7 +94,9 @@ def cancel(request: OrderRequest, asked: Cancel, *, by: str) -> Outcome:
         waiting.exclude(state=State.ACCEPTED).update(state=State.IGNORED)
         code = "ORDER_NOT_MADE" if asked.may_return else CANCELED_BEFORE
         said = Problem(code, "Canceled; no order had been made of it.", severity="info")
-        return record(request, Outcome(200, problems=[said], state=State.IGNORED))
+        outcome = record(request, Outcome(200, problems=[said], state=State.IGNORED))
+        _look_once_more(request.connector, asked.source_id, by=by)
+        return outcome
     request.reference, request.customer = order.reference, order.customer
     if order.status == Status.CANCELED:
         with transaction.atomic():
@@ -209,6 +211,22 @@ def _address_before(order: Order) -> Any:
 def _was_canceled(connector: Connector, source_id: str) -> bool:
     ignored = OrderRequest.objects.filter(connector=connector, source_id=source_id, state=State.IGNORED)
     return any(problem["code"] == CANCELED_BEFORE for each in ignored.only("problems") for problem in each.problems)
+
+
+def _look_once_more(connector: Connector, source_id: str, *, by: str) -> None:
+    """An order and its cancellation that came at the same moment, neither seeing the other: whichever is stored last
+    looks once more, so that the cancellation holds."""
+
+    def look() -> None:
+        order = _source(connector, source_id) if _was_canceled(connector, source_id) else None
+        if order is None or order.status == Status.CANCELED:
+            return
+        try:
+            move(order, Order.cancel, by=by, reason="It was canceled while it arrived.")
+        except TransitionNotAllowed:  # the other one was quicker
+            pass
+
+    transaction.on_commit(look, robust=True)
 
 
 def _nothing_to_print(request: OrderRequest, notes: list[Problem]) -> Outcome:
