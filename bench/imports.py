@@ -39,7 +39,8 @@ def measure() -> list[Table]:
     read, entries = _timed(lambda: drafts_of(read_table(raw, name="orders.csv")))
     found = Import.objects.create(
         connector=imports.connector_of(customer), customer=customer, by="user:bench", file_name="orders.csv",
-        sha256=storage.keep_bytes(raw), rows=ORDERS * ITEMS, orders=ORDERS, report=imports.told_of(read_table(raw, name="orders.csv")),
+        sha256=storage.keep_bytes(raw), rows=ORDERS * ITEMS, orders=ORDERS,
+        report=imports.told_of(read_table(raw, name="orders.csv")),
     )  # fmt: skip
     looked, report = _timed(lambda: preview.look(found, entries))
     placed, _ = _timed(lambda: [_place(entry, found, product) for entry in entries[:PLACED]])
