@@ -51,16 +51,17 @@ def meaning_of(message: Message) -> Meaning:
     if mapping is None:
         raise Rejected([MISSING], status=503)
     context = context_of(message)
-    if mapping.cancel and is_cancellation(message, context):
-        return _cancel(output_of(mapping, "cancel", context))
-    return _meaning(output_of(mapping, "submit", context))
+    template = template_for(message, context)
+    return said_by(template, text_of(mapping, template, context))
 
 
-def is_cancellation(message: Message, context: Data[str, Any]) -> bool:
-    """Whether the connector's setting "Cancellations are" says so. Raises Rejected."""
+def template_for(message: Message, context: Data[str, Any]) -> str:
+    """ "cancel" when the connector's setting "Cancellations are" says so and there is such a template. Raises Rejected."""
     expression = getattr(message.config, "cancel_when", "")
+    if message.mapping is None or not message.mapping.cancel.strip() or not expression:
+        return "submit"
     try:
-        return bool(expression) and holds(expression, context)
+        return "cancel" if holds(expression, context) else "submit"
     except Rejected as refusal:
         raise _of("cancel_when", refusal) from None
 
@@ -85,9 +86,8 @@ def text_of(mapping: Mapping, template: str, context: Data[str, Any]) -> str:
         raise _of(template, refusal) from None
 
 
-def output_of(mapping: Mapping, template: str, context: Data[str, Any]) -> dict[str, Any]:
-    """The same for a template that makes a JSON object."""
-    text = text_of(mapping, template, context)
+def said_by(template: str, text: str) -> Meaning:
+    """What the text that the template made asks for. Raises Rejected."""
     if not text.strip():
         _refuse(template, "The template makes nothing of this request.", "Let it make the order as a JSON object.")
     try:
@@ -96,7 +96,7 @@ def output_of(mapping: Mapping, template: str, context: Data[str, Any]) -> dict[
         _refuse_output(template, text, refusal.problems[0].message)
     if not isinstance(data, dict):
         _refuse(template, "The template makes JSON, but no object.", "Let it make the order as a JSON object: {…}.")
-    return data
+    return _cancel(data) if template == "cancel" else _order(data)
 
 
 def answer_of(outcome: Outcome, message: Message) -> str:
@@ -124,7 +124,7 @@ def said_of_outcome(outcome: Outcome) -> dict[str, Any]:
 
 
 # --- what the text means ----------------------------------------------------------------------------
-def _meaning(data: dict[str, Any]) -> Meaning:
+def _order(data: dict[str, Any]) -> Meaning:
     if (why := data.get("ignore")) not in (None, False, ""):
         return Nothing(str(why)[:300] if why is not True else "The mapping says that it is nothing to be done.")
     if (canceled := data.get("cancel")) not in (None, False, ""):

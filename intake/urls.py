@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from intake import panels  # noqa: F401  # registers itself for the order's page
-from intake.views import channels, imports, products, reports, requests
+from intake.views import channels, imports, mapping, products, reports, requests
 
 app_name = "intake"
 urlpatterns = [
@@ -30,6 +30,7 @@ urlpatterns = [
     path("products/mapped", products.mapped_list, name="products-mapped"),
     path("products/mapped/<uuid:pk>", products.edit_mapped, name="product-edit"),
     path("products/mapped/<uuid:pk>/remove", products.remove_mapped, name="product-remove"),
+    path("connectors/<uuid:pk>/mapping", mapping.mapping, name="mapping"),
     path("orders/<uuid:pk>/report", reports.order_report, name="report"),
     path("orders/<uuid:pk>/report.pdf", reports.order_report_pdf, name="report-pdf"),
 ]
