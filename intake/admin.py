@@ -10,7 +10,9 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from gelatoconnect.lib.secrets import hashed, new_secret
 from intake.connectors import CONNECTOR_TYPES, fields
@@ -58,7 +60,7 @@ class ConnectorAdmin(admin.ModelAdmin):
     list_filter = ("type", "active")
     search_fields = ("name", "customer__name")
     autocomplete_fields = ("customer",)
-    readonly_fields = ("address",)
+    readonly_fields = ("address", "mapping")
     inlines = (Keys,)
     BASE = ("name", "type", "customer", "prevent_duplicates", "active")
 
@@ -72,7 +74,7 @@ class ConnectorAdmin(admin.ModelAdmin):
             ]
         kind = CONNECTOR_TYPES[obj.type]
         named = [fields.PREFIX + name for name in kind.Config.model_fields]
-        base = (*self.BASE, "address") if kind.methods else self.BASE
+        base = (*self.BASE, *(["address"] if kind.methods else []), *(["mapping"] if kind.mappable else []))
         return [
             (None, {"fields": base}),
             *([(kind.label, {"fields": named, "description": kind.about})] if named else []),
@@ -101,6 +103,12 @@ class ConnectorAdmin(admin.ModelAdmin):
     @admin.display(description="Its address")
     def address(self, obj: Connector) -> str:
         return f"{settings.PUBLIC_URL}/in/{obj.pk}"
+
+    @admin.display(description="Its mapping")
+    def mapping(self, obj: Connector) -> str:
+        latest = obj.mappings.first()
+        said = f"Version {latest.version}: edit" if latest else "None yet: write one"
+        return format_html('<a href="{}">{}</a>', reverse("intake:mapping", args=[obj.pk]), said)
 
 
 @admin.register(ApiKey)
