@@ -1,15 +1,13 @@
 """Webhooks and platform calls, channel by channel, and beside them, in the same run, the same order by the API."""
 
-import json
-
 from django.conf import settings
 
 from bench.report import Table, percentile
 from bench.senders import CLIENTS, Prepared, Sent, rate, send_all, send_orders
 from bench.shop import open_shop, processor_seconds, running
-from gelatoconnect.demo.channels import SETTINGS
+from gelatoconnect.demo.channels import SETTINGS, open_channel
 from intake.connectors import CONNECTOR_TYPES, config_of
-from intake.models import Connector, Mapping, OrderRequest
+from intake.models import OrderRequest
 from orders.models import Customer
 
 COUNT = 400  # calls to each channel
@@ -44,15 +42,11 @@ def measure() -> list[Table]:
 
 def prepared(name: str) -> list[Prepared]:
     """Signed calls to a new connector of that type, each with an order of its own."""
-    connector = Connector.objects.create(
-        name=name, type=name, customer=Customer.objects.get(), settings=json.dumps(SETTINGS[name])
-    )
+    connector = open_channel(name, customer=Customer.objects.get())
     kind, config = CONNECTOR_TYPES[name], config_of(connector)
-    if kind.mappable and (template := getattr(kind, "starting_template", "")):
-        Mapping.objects.create(connector=connector, version=1, submit=template, by="bench")
     found = []
-    for number in range(COUNT + WARM):
-        call = kind.example(config, number=number + 1, sku=SKU, file_url=FILE)
+    for number in range(1, COUNT + WARM + 1):
+        call = kind.example(config, number=number, sku=SKU, file_url=FILE)
         path = f"/in/{connector.pk}" + (f"/{call.path}" if call.path else "")
         found.append((call.method, path, dict(call.headers), call.body))
     return found
@@ -66,7 +60,7 @@ def add(table: Table, name: str, sent: list[Sent], processor: float, usual: floa
 
 def check(name: str) -> None:
     """Everything that was answered is stored, as an order or to be read later."""
-    requests = OrderRequest.objects.filter(connector__name=name)
+    requests = OrderRequest.objects.filter(connector__type=name)
     refused = requests.filter(state__in=(OrderRequest.State.REJECTED, OrderRequest.State.IGNORED))
     if requests.count() != COUNT + WARM or refused.exists():
         raise RuntimeError(f"{name}: {requests.count()} requests are stored, {refused.count()} of them refused.")

@@ -16,6 +16,8 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 
 from gelatoconnect import welcome
+from gelatoconnect.demo import channels
+from gelatoconnect.demo.channels import SETTINGS, elsewhere
 from gelatoconnect.demo.shop import CUSTOMERS, FILES, METHODS, PEOPLE, PRODUCTS
 from gelatoconnect.demo.stage import REAL_NOW, Clock, outside, running
 from gelatoconnect.lib.secrets import hashed
@@ -63,7 +65,8 @@ class Demo:
         self._people()
         self.contents = {f"/{name}": make() for name, make in FILES.items()}
         self._keep_specimens()
-        with outside(self.contents) as address, running(self.clock):
+        shops = elsewhere(sku="card-a6", file_url=lambda: f"{self.base}/card-dots.pdf")
+        with outside(self.contents, shops) as address, running(self.clock):
             self.base, started = address, REAL_NOW() - DAYS
             Trigger.objects.filter(channel="webhook").update(address=f"{address}/hooks/orders", active=True)
             say("orders, through the real doors …")
@@ -71,6 +74,9 @@ class Demo:
             for place, walk in enumerate(walks):
                 self.clock.now = started + DAYS * place / len(walks) + timedelta(minutes=self.random.uniform(0, 120))
                 walk()
+            say("an order through each channel …")
+            for number, name in enumerate(SETTINGS, 1):
+                self._by_channel(name, number)
             sweep(seconds=60)
         # Its receiver ran only for the demo.
         Trigger.objects.filter(channel="webhook").update(active=False)
@@ -188,6 +194,15 @@ class Demo:
             sweep(seconds=60)
         if to == "returned":
             self._scan(order, "returned", "Recipient moved")
+
+    def _by_channel(self, name: str, number: int) -> None:
+        """An order that comes as the senders of that type send it, and of which they hear until it is shipped."""
+        connector = channels.open_channel(name, customer=Customer.objects.get(reference="acme"), base=self.base)
+        found = channels.call(connector, number=number, sku="card-a6", file_url=f"{self.base}/card-dots.pdf")
+        sweep(seconds=60)
+        found = found or Order.objects.get(connector=connector.pk)
+        self._advance(Order.objects.get(pk=found.pk), to="shipped")
+        channels.leave(connector)
 
     def _take(self, order: Order, verb: str) -> Order:
         if verb == "package":
