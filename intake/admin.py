@@ -16,7 +16,10 @@ from django.utils.html import format_html
 
 from gelatoconnect.lib.secrets import hashed, new_secret
 from intake.connectors import CONNECTOR_TYPES, fields
+from intake.connectors.schedule import Scheduled
 from intake.models import ApiKey, Connector
+
+TIMES = set(Scheduled.model_fields)
 
 
 class ConnectorForm(forms.ModelForm):
@@ -73,11 +76,13 @@ class ConnectorAdmin(admin.ModelAdmin):
                 )
             ]
         kind = CONNECTOR_TYPES[obj.type]
-        named = [fields.PREFIX + name for name in kind.Config.model_fields]
+        named = [fields.PREFIX + name for name in kind.Config.model_fields if name not in TIMES]
+        times = [fields.PREFIX + name for name in kind.Config.model_fields if name in TIMES]
         base = (*self.BASE, *(["address"] if kind.methods else []), *(["mapping"] if kind.mappable else []))
         return [
             (None, {"fields": base}),
             *([(kind.label, {"fields": named, "description": kind.about})] if named else []),
+            *([("When it is asked", {"fields": times})] if times else []),
         ]
 
     def get_form(self, request: HttpRequest, obj: Connector | None = None, change: bool = False, **kwargs: Any) -> Any:

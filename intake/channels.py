@@ -71,6 +71,10 @@ class Channel:
         return f"Every {duration(config.interval * 60)}{quiet}"
 
     @property
+    def is_due(self) -> bool:
+        return self.connector.next_pull is not None and self.connector.next_pull <= timezone.now()
+
+    @property
     def problems(self) -> list[tuple[str, str]]:
         """What is wrong with it: (tone, what is said); worst first."""
         if not self.connector.active:

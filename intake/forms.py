@@ -50,8 +50,10 @@ class ImportForm(forms.Form):
 class MapForm(forms.Form):
     """Which product a customer's name means, and what every such item has besides."""
 
-    product = forms.ModelChoiceField(Product.objects.order_by("name"), to_field_name="uid", error_messages={
-        "invalid_choice": "There is no product %(value)s.", "required": "Choose a product."})  # fmt: skip
+    product = forms.ModelChoiceField(
+        Product.objects.order_by("name"), to_field_name="uid", empty_label="Choose a product",
+        error_messages={"invalid_choice": "There is no product %(value)s.", "required": "Choose a product."},
+    )  # fmt: skip
     attributes = OptionsField(label="Options of every such item", help_text="Such as paper=silk, size=A5")
     file_url = forms.CharField(max_length=2048, required=False, label="Print file", validators=[is_web_address],
                                help_text="For items that bring none: its address")  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 from babel import Locale
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.http import HttpRequest
@@ -93,10 +94,15 @@ class TriggerForm(forms.ModelForm):
 
 
 class CustomerProductForm(forms.ModelForm):
-    variant = OptionsField(label="Their options", help_text="size=A5, paper=silk: all of them must match; empty: any")
-    attributes = OptionsField(label="Options of every such item", help_text="paper=silk, size=A5")
+    variant = OptionsField(
+        label="Their options",
+        widget=AdminTextInputWidget,
+        help_text="size=A5, paper=silk: all of them must match; empty: any",
+    )
+    attributes = OptionsField(label="Options of every such item", widget=AdminTextInputWidget,
+                              help_text="paper=silk, size=A5")  # fmt: skip
     file_url = forms.CharField(label="Print file", max_length=2048, required=False, validators=[is_web_address],
-                               help_text="For items that bring none: its address")  # fmt: skip
+                               widget=AdminTextInputWidget, help_text="For items that bring none: its address")  # fmt: skip
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or self.cleaned_data
@@ -110,7 +116,7 @@ class CustomerProductForm(forms.ModelForm):
 class CustomerProducts(admin.StackedInline):
     model = CustomerProduct
     form = CustomerProductForm
-    fields = (("sku", "name", "variant"), ("product", "attributes", "file_url"))
+    fields = (("sku", "name"), "variant", "product", "attributes", "file_url")
     extra = 0
     autocomplete_fields = ("product",)
 
@@ -153,7 +159,7 @@ class ProductAdmin(admin.ModelAdmin):
 @admin.register(CustomerProduct)
 class CustomerProductAdmin(admin.ModelAdmin):
     form = CustomerProductForm
-    fields = ("customer", ("sku", "name", "variant"), ("product", "attributes"), "file_url")
+    fields = ("customer", ("sku", "name"), "variant", "product", "attributes", "file_url")
     list_display = ("__str__", "product", "variant", "attributes")
     search_fields = ("sku", "name", "customer__name", "product__name", "product__uid")
     list_select_related = ("customer", "product")

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from intake.connectors.base import Config
 
 PREFIX = "set_"
+WIDE = "vTextField"  # how the admin calls an input of full width
 UNCHANGED = "Kept; type a new one to change it."
 
 
@@ -63,12 +64,12 @@ def _field(name: str, info: FieldInfo, stored: dict[str, Any]) -> forms.Field:
         return forms.ChoiceField(choices=[(value, words.get(value, value)) for value in get_args(choice)], **shown)
     if _is(info.annotation, SecretStr):
         if stored.get(name):
-            shown["help_text"] = f"{shown['help_text']} {UNCHANGED}".strip()
+            shown["help_text"] = ". ".join(filter(None, (shown["help_text"].rstrip("."), UNCHANGED)))
         lines = extra.get("lines")
         widget = (
             forms.Textarea(attrs={"rows": lines})
             if lines
-            else forms.PasswordInput(attrs={"autocomplete": "new-password"})
+            else forms.PasswordInput(attrs={"autocomplete": "new-password", "class": WIDE})
         )
         return forms.CharField(widget=widget, strip=not lines, **shown)
     if _is(info.annotation, bool):
@@ -83,7 +84,7 @@ def _field(name: str, info: FieldInfo, stored: dict[str, Any]) -> forms.Field:
         return forms.CharField(
             widget=forms.Textarea(attrs={"rows": lines, "class": "mono", "spellcheck": "false"}), **shown
         )
-    return forms.CharField(**shown)
+    return forms.CharField(widget=forms.TextInput(attrs={"class": WIDE}), **shown)
 
 
 def _parts(annotation: Any) -> tuple[Any, ...]:

@@ -27,6 +27,7 @@ def channel_list(request: HttpRequest) -> HttpResponse:
             "title": "Channels",
             "channels": found,
             "active": len(active),
+            "wanting": sum(bool(each.problems) for each in active),
             "silent": sum(bool(each.silent) for each in active),
             "failing": sum(any(tone == "error" for tone, _ in each.problems) for each in active),
             "today": sums,
