@@ -34,6 +34,7 @@ from orders.models import Customer, Delivery, Event
 log = logging.getLogger(__name__)
 
 AT_ONCE = 50  # orders between two looks at whether to go on, and two notes of how far it is
+STOPPED = "Stopped by"
 AGAIN = (5.0, 30.0, 120.0, 600.0)
 State = Import.State
 
@@ -70,7 +71,7 @@ def start(found: Import, *, by: str) -> bool:
 def stop(found: Import, *, by: str) -> bool:
     """The orders made so far stay; the rest can be imported later."""
     return _move(
-        found, (State.RUNNING,), State.FAILED, error=f"Stopped by {by.removeprefix('user:')}.", ended_at=timezone.now()
+        found, (State.RUNNING,), State.FAILED, error=f"{STOPPED} {by.removeprefix('user:')}.", ended_at=timezone.now()
     )
 
 

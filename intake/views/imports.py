@@ -47,7 +47,8 @@ def import_list(request: HttpRequest) -> HttpResponse:
     chosen = ImportFilter(asked(request), queryset=Import.objects.select_related("customer").defer("report"))
     page = list_page(chosen, title="Imports", columns=COLUMNS)
     for row in page.rows:
-        row.brought_at, row.badge, row.person = born(row.pk), BADGES[row.state], row.by.removeprefix("user:")
+        row.brought_at, row.badge, row.person = born(row.pk), badge_of(row), row.by.removeprefix("user:")
+        row.told = state_of(row)
     return render(request, "intake/imports.html", {
         "section": "imports", "page": page, "row_template": "intake/import_row.html", "bulk_moves": [],
         "empty_text": "Bring a CSV or Excel file with a row for each item; it is looked at before anything is made.",
@@ -85,17 +86,28 @@ def import_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     counts = report.get("counts")
     looking = found.state == State.PREVIEW and counts is None
     context: dict[str, Any] = {
-        "section": "imports", "title": found.file_name, "found": found, "brought_at": born(found.pk),
-        "badge": BADGES[found.state], "person": found.by.removeprefix("user:"), "looking": looking, "counts": counts,
+        "section": "imports", "title": found.file_name, "found": found, "state": state_of(found),
+        "brought_at": born(found.pk),
+        "badge": badge_of(found), "person": found.by.removeprefix("user:"), "looking": looking, "counts": counts,
         "read_as": _read_as(report), "unknown": [each["name"] for each in report["columns"] if not each["known"]],
         "columns": report["columns"], "refresh": 2 if looking or found.state == State.RUNNING else 0,
         "looked": report.get("looked", 0), "done": found.accepted + found.refused + found.known,
         "left": found.orders - found.accepted - found.refused - found.known,
         "will": counts["fine"] + counts["warning"] + counts["failing"] if counts else 0,
     }  # fmt: skip
-    if counts is not None and "preview" in report:
+    if found.state != State.RUNNING and "preview" in report:
         context |= _preview(found, asked(request).get("view", ""), asked(request).get("page", ""))
     return render(request, "intake/import.html", context)
+
+
+def state_of(found: Import) -> str:
+    """As people read it: one that a person stopped did not fail."""
+    stopped = found.state == State.FAILED and found.error.startswith(imports.STOPPED)
+    return "Stopped" if stopped else found.get_state_display()
+
+
+def badge_of(found: Import) -> str:
+    return "held" if state_of(found) == "Stopped" else BADGES[found.state]
 
 
 def _read_as(report: dict[str, Any]) -> str:
