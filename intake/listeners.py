@@ -43,7 +43,9 @@ def wanting(event: Event) -> Iterator[str]:
     """The connector through which the order came, when its type tells its senders of such events."""
     order = event.order
     kind = CONNECTOR_TYPES.get(order.channel) if order is not None and order.connector else None
-    if kind is not None and order is not None and any(fnmatchcase(event.kind, pattern) for pattern in kind.tells):
+    if kind is None or order is None or order.connector is None:
+        return
+    if any(fnmatchcase(event.kind, pattern) for pattern in kind.tells) and kind.wants(event.kind, order.connector):
         yield str(order.connector)
 
 

@@ -383,6 +383,10 @@ class ConnectorType:
         raise NotImplementedError
 
     # --- the other direction ---
+    def wants(self, kind: str, connector: UUID) -> bool:
+        """Whether this connector's sender is told of such an event, which is one of `tells`. Not pure: it may look."""
+        return True
+
     def postback(self, told: Told, config: Any, memory: dict[str, Any]) -> Talk[None]:
         """Tell the sender what happened. May run twice: asks first what the other side knows, where that matters."""
         return

@@ -7,6 +7,7 @@ import hmac
 import json
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
+from uuid import UUID
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -25,11 +26,11 @@ from intake.connectors.base import (
     Told,
     refuse,
 )
-from intake.connectors.mapped_postback import TELLS, PostbackConfig, tell
+from intake.connectors.mapped_postback import TELLS, PostbackConfig, is_told, tell
 from intake.connectors.starters import PLAIN, Starter
 from intake.decoding import data_of
 from intake.mapping import MAX_BYTES, answer_of, meaning_of
-from intake.models import OrderRequest
+from intake.models import Connector, OrderRequest
 
 ANSWER_FAILED = "MAPPING_ANSWER"
 WAYS = {"header": "A header with a fixed value", "basic": "HTTP Basic", "hmac": "A header with HMAC-SHA256 of the body",
@@ -134,6 +135,14 @@ class Mapped(ConnectorType):
         return json.dumps(plain_answer(outcome))
 
     # --- the other direction ---
+    def wants(self, kind: str, connector: UUID) -> bool:
+        """As its settings say; what they do not ask for makes no delivery."""
+        found = Connector.objects.filter(pk=connector).first()
+        try:
+            return found is not None and is_told(kind, self.Config.model_validate_json(found.settings or "{}"))
+        except ValueError:
+            return True  # the delivery says what is wrong with them
+
     def postback(self, told: Told, config: Any, memory: dict[str, Any]) -> Talk[None]:
         yield from tell(told, config)
 

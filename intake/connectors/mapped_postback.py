@@ -63,7 +63,7 @@ class PostbackConfig(Config):
 
 def tell(told: Told, config: PostbackConfig) -> Talk[None]:
     """Raises Permanent for a template that fails: it can be sent again once that is mended."""
-    if not config.postback_url or not any(fnmatchcase(told.kind, each) for each in _words(config.postback_events)):
+    if not is_told(told.kind, config):  # any more
         return
     data = data_of(told)
     try:
@@ -74,6 +74,11 @@ def tell(told: Told, config: PostbackConfig) -> Talk[None]:
     given = headers_of(config)
     headers = {"Content-Type": config.postback_type, "Idempotency-Key": str(told.id), **given}
     yield Ask(config.postback_method, url.strip(), headers, body.encode(), quiet=tuple(given))
+
+
+def is_told(kind: str, config: Any) -> bool:
+    """Whether there is an address, and such events were chosen."""
+    return bool(config.postback_url) and any(fnmatchcase(kind, each) for each in _words(config.postback_events))
 
 
 def data_of(told: Told) -> dict[str, Any]:

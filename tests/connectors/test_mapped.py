@@ -288,7 +288,7 @@ TEMPLATE = """{"number": {{ order.sourceId | tojson }}, "state": {{ event.kind |
 @pytest.fixture
 def told(channel: Any, fake: Fake) -> Connector:
     connector = channel(
-        "mapped", secret=SECRET, postback_url=fake.url + "/orders/{{ order.sourceId | urlencode }}/status",
+        "mapped", name="told", secret=SECRET, postback_url=fake.url + "/orders/{{ order.sourceId | urlencode }}/status",
         postback_headers="Authorization: Bearer theirs\nX-Shop: acme", postback_template=TEMPLATE,
         postback_events="order.shipped, order.cance*",
     )  # fmt: skip
@@ -344,6 +344,15 @@ def test_a_postback_template_that_fails_is_given_up_visibly(
     sweep()
     delivery = Delivery.objects.get(listener="postback", event__kind="order.canceled")
     assert (delivery.state, said in delivery.error, fake.sent) == ("given_up", True, [])
+
+
+def test_what_the_settings_do_not_ask_for_makes_no_delivery(told: Connector, shop: Connector, tell: Any, fake: Fake,
+                                                            send: Any) -> None:  # fmt: skip
+    give(shop)
+    for response in (tell(order("1")), send(told, order("2"), Authorization=SECRET)):
+        move(Order.objects.get(pk=response.json()["id"]), Order.cancel, by="user:ada", reason="")
+    assert [each.event.kind for each in Delivery.objects.filter(listener="postback")] == ["order.canceled"]
+    assert Delivery.objects.get(listener="postback").target == str(told.pk)
 
 
 def test_without_a_template_everything_is_told_as_json(channel: Any, fake: Fake, send: Any) -> None:
