@@ -1,6 +1,7 @@
 """The address of each connector, below /in: where shops and platforms call. Verified, served, and refused visibly."""
 
 import logging
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from intake.connectors import CONNECTOR_TYPES, config_of
 from intake.connectors.base import Call, ConnectorType, Desk, Incoming, Outcome, Reply
 from intake.models import Connector
 from intake.records import keep_refused
+from intake.talks import keep
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +94,7 @@ def desk_of(connector: Connector, config: Any) -> Desk:
     def dry_run(incoming: Incoming) -> list[Problem]:
         return pipeline.dry_run(incoming, connector=connector)
 
-    return Desk(connector, config, take, dry_run)
+    return Desk(connector, config, take, dry_run, keep=partial(keep, connector))
 
 
 def _response(reply: Reply, more: dict[str, str] | None = None) -> HttpResponse:

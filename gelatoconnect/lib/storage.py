@@ -37,6 +37,14 @@ def keep(temporary: Path, sha256: str) -> Path:
     return path
 
 
+def keep_file(temporary: Path) -> str:
+    """Keep a finished file of the incoming folder; says its sha256."""
+    with temporary.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    keep(temporary, sha256)
+    return sha256
+
+
 def keep_bytes(content: bytes) -> str:
     """Keep `content`, whole or not at all; says its sha256."""
     sha256 = hashlib.sha256(content).hexdigest()

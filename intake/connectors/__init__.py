@@ -11,6 +11,7 @@ from intake.connectors.base import Config, ConnectorType
 from intake.connectors.cloudprinter import Cloudprinter
 from intake.connectors.csv_import import Csv
 from intake.connectors.etsy import Etsy
+from intake.connectors.folder import Folder
 from intake.connectors.mapped import Mapped
 from intake.connectors.redbubble import Redbubble
 from intake.connectors.shopify import Shopify
@@ -20,8 +21,10 @@ from intake.models import Connector
 
 CONNECTOR_TYPES: dict[str, ConnectorType] = {
     kind.name: kind
-    for kind in (Api(), Csv(), Shopify(), WooCommerce(), Etsy(), Cloudprinter(), SiteFlow(), Mapped(), Redbubble())
-}
+    for kind in (
+        Api(), Csv(), Folder(), Shopify(), WooCommerce(), Etsy(), Cloudprinter(), SiteFlow(), Mapped(), Redbubble(),
+    )
+}  # fmt: skip
 
 
 def kind_of(connector: Connector) -> ConnectorType:

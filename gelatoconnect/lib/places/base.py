@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-MOST_ENTRIES = 10_000  # of one folder that are looked at
+MOST_ENTRIES = 100_000  # of one folder that are looked at
 _PERMANENT = {"FOLDER_OUTSIDE", "FOLDER_HOST", "FOLDER_HOST_KEY", "FOLDER_CERTIFICATE", "FOLDER_LOGIN", "FOLDER_KEY"}
 
 

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from ftplib import FTP, Error, error_perm
+from ftplib import FTP, Error, error_perm, error_temp
 from typing import Any, BinaryIO
 
 from gelatoconnect.lib.places.base import (
@@ -228,6 +228,8 @@ class Ftp(Place):
         if isinstance(error, error_perm):
             return Failed("FOLDER_FORBIDDEN", f"{self._host} refuses {what or 'the folder'}: {_said(error)}. "
                           "Give the user the right to read, write, rename and delete there.")  # fmt: skip
+        if isinstance(error, error_temp):
+            return Failed("FOLDER_BUSY", f"{self._host} cannot do it now ({what or 'the folder'}): {_said(error)}.")
         if isinstance(error, EOFError | OSError):
             return Failed("FOLDER_UNREACHABLE", f"{self._host} hung up ({what or 'the folder'}).")
         return Failed("FOLDER_PROTOCOL", f"{self._host} does not speak FTP as it should ({what}): {_said(error)}.")
