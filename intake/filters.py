@@ -48,7 +48,9 @@ class RequestFilter(BornFilter):
         """An id (its own, its order's or the sender's) or a whole reference comes alone; otherwise every reference and
         every problem with the text in it."""
         id = parse_id(text)
-        for exact in (Q(pk=id) | Q(order=id) if id else Q(reference=text), Q(source_id=text)):
+        # The index of senders' ids begins with the connector, and leaves out those without one.
+        theirs = Q(source_id=text, connector__in=Connector.objects.values("pk")) & ~Q(source_id="")
+        for exact in (Q(pk=id) | Q(order=id) if id else Q(reference=text), theirs):
             if found.filter(exact).exists():
                 return found.filter(exact)
         return found.filter(Q(reference__icontains=text) | _said(text))

@@ -99,6 +99,7 @@ def request_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
             "capped": is_capped(found),
             "waiting": waiting,
             "can_process": can_process,
+            "can_repeat": can_process and found.answer_status != 401,  # nobody proved to be its sender
             "can_download": may and bool(found.body),
         },
     )
@@ -192,6 +193,9 @@ def bulk(request: HttpRequest) -> HttpResponse:
 
 def again(found: OrderRequest, *, by: str, body: bytes | None = None) -> Outcome:
     """Process it once more. A fault of ours is said like a refusal, so that one request stops no other."""
+    if is_erased(found):
+        problem = Problem("REQUEST_ERASED", "What it held was erased: there is nothing to process.")
+        return Outcome(410, problems=[problem], state=State.REJECTED)
     try:
         return pipeline.process_again(found, by=by, body=body)
     except Rejected as refusal:

@@ -167,3 +167,14 @@ def test_strangers_are_asked_to_sign_in(db: None) -> None:
     for path in ("/orders", "/orders.csv", "/postbacks", "/analytics", "/requests"):
         answer = Client().get(path)
         assert (answer.status_code, answer["Location"]) == (302, f"/login?next={path}")
+
+
+def test_test_orders_are_marked_and_found(manager: Client) -> None:
+    real, test = make_order(), make_order()
+    Order.objects.filter(pk=test.pk).update(test=True)
+    test.items.update(sku="THEIR-SKU")
+    assert [row.pk for row in manager.get("/orders?test=true").context["page"].rows] == [test.pk]
+    assert [row.pk for row in manager.get("/orders?test=false").context["page"].rows] == [real.pk]
+    marked = [">Test</span>" in manager.get(each.get_absolute_url()).content.decode() for each in (real, test)]
+    assert marked == [False, True]
+    assert "THEIR-SKU" in manager.get(test.get_absolute_url()).content.decode()

@@ -237,6 +237,8 @@ def test_what_was_refused_at_the_door_is_a_request_and_says_that_it_was_cut(
     page = manager.get(reverse("intake:detail", args=[request.pk]))
     assert flow(manager, request)[0] == ("Came in", "failed")
     assert "only the first 64 KB are kept" in page.content.decode()
+    assert (page.context["can_process"], page.context["can_repeat"]) == (True, False)  # its sender is not proven
+    assert press(manager, "process", request)[0].startswith("Still refused: ")
 
 
 def test_an_erased_request_says_so_and_is_left_alone(manager: Client, connector: Connector) -> None:
@@ -246,6 +248,9 @@ def test_an_erased_request_says_so_and_is_left_alone(manager: Client, connector:
     assert (page.context["erased"], page.context["can_process"]) == (True, False)
     assert "What it held was erased" in page.content.decode()
     assert press(manager, "mend", erased) == ["It cannot be mended here: there is no text of it."]
+    assert (
+        press(manager, "process", erased)[-1] == "Still refused: What it held was erased: there is nothing to process."
+    )
     assert manager.get(reverse("intake:detail", args=[empty.pk])).context["erased"] is False
 
 
