@@ -24,7 +24,7 @@ test-services: $(VENV)/.tests
 	  pg.connect(pg.conninfo.make_conninfo(os.environ["DATABASE_URL"], dbname="postgres"), connect_timeout=5).close()'
 	@$(BIN)/python -m pytest -n auto
 
-bench: $(VENV)/.runs
+bench: $(VENV)/.tests
 	@$(BIN)/python -m bench
 
 lint: $(VENV)/.tests

@@ -9,7 +9,7 @@ from typing import Any
 from bench.environment import own_environment
 from bench.report import Table
 
-PARTS = ("submit", "channels", "imports", "broker", "latency", "lists")
+PARTS = ("submit", "channels", "imports", "folder", "broker", "latency", "lists")
 
 
 def measure(part: str, *sizes: Any) -> list[Table]:
