@@ -32,9 +32,10 @@ CANCELED_BEFORE = "ORDER_CANCELED_BEFORE"
 def submit(request: OrderRequest, asked: Submit, *, by: str) -> Outcome:
     connector = request.connector
     if asked.source_id:
-        if known := _source(connector, asked.source_id):
+        was_made, was_canceled = _heard(connector, asked.source_id)
+        if was_made and (known := _source(connector, asked.source_id)):
             return _again(request, asked, known, by=by)
-        if _was_canceled(connector, asked.source_id):
+        if was_canceled:
             return nothing(request, Nothing("It was canceled before it arrived.", CANCELED_BEFORE), by=by)
     case, warnings = prepare(request, asked)
     if not case.draft.items:
@@ -208,9 +209,12 @@ def _address_before(order: Order) -> Any:
     return meaning.draft.shipping_address if isinstance(meaning, Submit) else None
 
 
-def _was_canceled(connector: Connector, source_id: str) -> bool:
-    ignored = OrderRequest.objects.filter(connector=connector, source_id=source_id, state=State.IGNORED)
-    return any(problem["code"] == CANCELED_BEFORE for each in ignored.only("problems") for problem in each.problems)
+def _heard(connector: Connector, source_id: str) -> tuple[bool, bool]:
+    """What earlier requests made of the sender's order: whether there is one, and whether it was canceled before it came."""
+    requests = OrderRequest.objects.filter(connector=connector, source_id=source_id).order_by()
+    earlier = list(requests.values_list("order_id", "state", "problems"))
+    ignored = [problem["code"] for _, state, problems in earlier if state == State.IGNORED for problem in problems]
+    return any(order for order, _, _ in earlier), CANCELED_BEFORE in ignored
 
 
 def _look_once_more(connector: Connector, source_id: str, *, by: str) -> None:
@@ -218,7 +222,7 @@ def _look_once_more(connector: Connector, source_id: str, *, by: str) -> None:
     looks once more, so that the cancellation holds."""
 
     def look() -> None:
-        order = _source(connector, source_id) if _was_canceled(connector, source_id) else None
+        order = _source(connector, source_id) if _heard(connector, source_id)[1] else None
         if order is None or order.status == Status.CANCELED:
             return
         try:

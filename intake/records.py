@@ -105,9 +105,10 @@ def first_of(request: OrderRequest) -> Outcome | None:
     """The stored outcome of an earlier request with the same key. The same key with other content is refused."""
     if not request.key:
         return None
-    first = OrderRequest.objects.select_related("order").filter(connector=request.connector, key=request.key).first()
-    if first is None:
+    earlier = OrderRequest.objects.filter(connector=request.connector, key=request.key)
+    if not earlier.exists():  # nearly always: not worth making a whole row's question
         return None
+    first = earlier.select_related("order").get()
     if first.fingerprint != request.fingerprint:
         problem = Problem("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used before with another body.",
                           hint="Use a new key for each new request.")  # fmt: skip
