@@ -67,7 +67,7 @@ class Settings(Config):
         min_length=1, title="Signal key", description="The apikey of our signals: another one"
     )
     signal_url: str = Field("https://api.cloudprinter.com/cloudsignal/2.0/status/", title="Signals go to")
-    methods: str = Field(
+    shipment_methods: str = Field(
         "", title="Shipment methods", json_schema_extra={"lines": 4},
         description="Theirs = ours: dhl_parcel=standard, cp_fast=express; priority 1=express; *=standard for all others",
     )  # fmt: skip
@@ -79,7 +79,7 @@ class Settings(Config):
             raise ValueError(f"A key has at least {SHORTEST_KEY} characters.")
         return value
 
-    @field_validator("methods")
+    @field_validator("shipment_methods")
     @classmethod
     def _pairs(cls, value: str) -> str:
         if not all(document.table(value).values()):
@@ -129,7 +129,9 @@ class Cloudprinter(ConnectorType):
         return replace(call, body=body, headers=headers)
 
     def parse(self, message: Message) -> Submit:
-        return document.submit_of(_read(message.body), document.table(message.config.methods if message.config else ""))
+        return document.submit_of(
+            _read(message.body), document.table(message.config.shipment_methods if message.config else "")
+        )
 
     # --- answers ---
     def status(self, outcome: Outcome) -> int:

@@ -19,7 +19,7 @@ from orders.models import Event, Order, Product
 KEY, SECOND = "inbound-key-0001", "inbound-key-0002"
 SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "cloudprinter"
 KIND = Cloudprinter()
-CONFIG = Settings(key=KEY, signal_key="signal-key", methods="dhl_parcel=standard")
+CONFIG = Settings(key=KEY, signal_key="signal-key", shipment_methods="dhl_parcel=standard")
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_no_key_is_ever_kept(cloudprinter: Connector, send: Any, product: Produc
 
 
 def test_short_keys_and_half_a_table_of_methods_are_no_settings() -> None:
-    for wrong in ({"key": "short"}, {"second_key": "short"}, {"signal_key": ""}, {"methods": "dhl_parcel"}):
+    for wrong in ({"key": "short"}, {"second_key": "short"}, {"signal_key": ""}, {"shipment_methods": "dhl_parcel"}):
         with pytest.raises(ValidationError):
             Settings.model_validate({"key": KEY, "signal_key": "signal-key"} | wrong)
 
