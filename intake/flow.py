@@ -10,7 +10,18 @@ from typing import Any
 from gelatoconnect.lib.problems import Rejected
 from intake.bodies import mask, visible
 from intake.connectors import CONNECTOR_TYPES
-from intake.connectors.base import Cancel, Change, Meaning, Message, Nothing, Submit, said_of
+from intake.connectors.base import (
+    Cancel,
+    Change,
+    Export,
+    Forget,
+    Meaning,
+    Message,
+    Nothing,
+    Several,
+    Submit,
+    said_of,
+)
 from intake.models import OrderRequest
 from intake.records import MAX_REFUSED, message_of
 from orders.models import Delivery
@@ -21,7 +32,10 @@ log = logging.getLogger(__name__)
 State = OrderRequest.State
 AT_THE_DOOR = {400, 401, 403, 413, 503}  # what the door answers before anything is read
 SOURCE_PROBLEMS = {"SOURCE_UNREACHABLE", "SOURCE_REFUSED"}
-WORDS = {Submit: "An order", Cancel: "A cancellation", Change: "A change of an order", Nothing: "Nothing to be done"}
+WORDS = {
+    Submit: "An order", Cancel: "A cancellation", Change: "A change of an order", Nothing: "Nothing to be done",
+    Several: "Several requests", Export: "What is known of a person", Forget: "A person to be forgotten",
+}  # fmt: skip
 ICONS = {"done": "circle-check", "failed": "octagon-x", "warning": "triangle-alert", "waiting": "clock", "told": "send",
          "none": "minus"}  # fmt: skip
 
@@ -90,8 +104,7 @@ def understood_of(found: OrderRequest, *, body: bytes | None = None) -> Understo
 
 def understand(found: OrderRequest, message: Message) -> Understood:
     meaning: Meaning = CONNECTOR_TYPES[found.connector.type].parse(message)
-    what = WORDS.get(type(meaning)) or f"{type(meaning).__name__}"
-    return Understood(what, mask(visible(said_of(meaning)[:SHOWN])))
+    return Understood(WORDS[type(meaning)], mask(visible(said_of(meaning)[:SHOWN])))
 
 
 def at_the_door(found: OrderRequest) -> bool:

@@ -94,7 +94,7 @@ def failed_for(unmapped: Unmapped, *, every_variant: bool = False) -> list[UUID]
         items = items.filter(sku="", product_name=unmapped.name)
         if not every_variant:
             items = items.filter(variant=unmapped.variant)
-    return list(items.order_by("order").values_list("order", flat=True).distinct())
+    return list(items.order_by("order_id").values_list("order_id", flat=True).distinct())
 
 
 def try_again(requests: Iterable[Any], orders: Iterable[Any], *, by: str) -> None:

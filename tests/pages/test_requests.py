@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from django.test import Client
@@ -11,7 +11,8 @@ from gelatoconnect.lib.problems import Problem, Rejected
 from intake import pipeline
 from intake.bodies import is_binary
 from intake.connectors import CONNECTOR_TYPES
-from intake.connectors.base import Call, ConnectorType, Incoming
+from intake.connectors.base import Call, ConnectorType, Incoming, Meaning
+from intake.flow import WORDS
 from intake.models import Connector, OrderRequest
 from intake.records import MAX_REFUSED, keep_refused
 from orders.events import TryLater, sweep
@@ -412,3 +413,7 @@ def test_requests_are_found_by_what_was_said_of_them_and_by_the_sender_s_id(
     assert listed(manager, "?topic=orders/") == [accepted]
     assert (listed(manager, "?recovered=true"), listed(manager, "?recovered=false")) == ([accepted], [refused])
     assert (len(listed(manager, "?type=api")), listed(manager, "?type=api&state=rejected")) == (2, [refused])
+
+
+def test_every_meaning_has_words_for_the_page() -> None:
+    assert set(WORDS) == set(get_args(Meaning))
