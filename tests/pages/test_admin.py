@@ -262,7 +262,7 @@ def test_the_settings_of_every_type_open_and_none_is_unnamed(settler: Client, ki
 
 
 # --- customers' products --------------------------------------------------------------------------------------
-MAPPING = {"sku": "MUG-11", "name": "", "variant": "", "attributes": "glaze=matt, size=11 oz", "file_url": ""}
+MAPPING = {"sku": "MUG-11", "name": "", "variant": "", "attributes": "size=11 oz, glaze=matt", "file_url": ""}
 
 
 def test_a_customer_s_product_is_mapped_with_options_as_people_write_them(settler: Client) -> None:
@@ -272,9 +272,9 @@ def test_a_customer_s_product_is_mapped_with_options_as_people_write_them(settle
     mapping = CustomerProduct.objects.get()
     assert (mapping.sku, mapping.attributes) == ("MUG-11", {"glaze": "matt", "size": "11 oz"})
     page = settler.get(f"/admin/orders/customerproduct/{mapping.pk}/change/").content.decode()
-    assert 'value="glaze=matt, size=11 oz"' in page
+    assert 'value="size=11 oz, glaze=matt"' in page
     inline = settler.get(f"/admin/orders/customer/{customer.pk}/change/").content.decode()
-    assert 'value="glaze=matt, size=11 oz"' in inline
+    assert 'value="size=11 oz, glaze=matt"' in inline
 
 
 @pytest.mark.parametrize(
