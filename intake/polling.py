@@ -5,8 +5,9 @@ marked as recovered.
 """
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import BoundedSemaphore, Thread
+from time import monotonic
 from typing import cast
 from uuid import UUID
 
@@ -27,21 +28,33 @@ from orders.models import Order
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=15)  # of one pull; a process that dies holds its channel no longer
-AT_ONCE = 8  # channels that are asked at the same time: a slow one delays nobody else
+AT_ONCE = 8  # channels that one process asks at the same time
+PATIENCE = 5.0  # seconds until others are begun: a slow one delays nobody else
 OVERLAP = timedelta(hours=2)  # asked once more each time: orders that were being written when we asked last
 FIRST = timedelta(days=3)  # how far back the first comparison looks
 KEPT = 120  # characters of a source_id
 AGAIN = timedelta(minutes=5)  # after a failure, at the latest
 
 
+_slots = BoundedSemaphore(AT_ONCE)
+
+
 def pull_due() -> int:
-    """Ask every channel whose time has come; says how many. Safe to run in several processes at once."""
-    mine = [pk for pk in _due() if claim(pk)]
-    if not mine:
-        return 0
-    with ThreadPoolExecutor(min(AT_ONCE, len(mine)), thread_name_prefix="pull") as pool:
-        list(pool.map(_in_thread, mine))
-    return len(mine)
+    """Begin to ask every channel whose time has come, and wait a little for them; says how many. Safe to run in several
+    processes at once, and while slow channels of an earlier time are still being asked."""
+    threads = []
+    for pk in _due():
+        if not _slots.acquire(blocking=False):
+            break
+        if claim(pk):
+            threads.append(Thread(target=_in_slot, args=[pk], name="pull", daemon=True))
+            threads[-1].start()
+        else:
+            _slots.release()
+    until = monotonic() + PATIENCE
+    for thread in threads:
+        thread.join(max(0.0, until - monotonic()))
+    return len(threads)
 
 
 def claim(pk: UUID) -> bool:
@@ -135,6 +148,13 @@ def _pulled() -> list[str]:
 def _due() -> list[UUID]:
     waiting = Connector.objects.filter(type__in=_pulled(), active=True, next_pull__lte=timezone.now())
     return list(waiting.order_by("next_pull").values_list("pk", flat=True)[:64])
+
+
+def _in_slot(pk: UUID) -> None:
+    try:
+        _in_thread(pk)
+    finally:
+        _slots.release()
 
 
 def _in_thread(pk: UUID) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -213,3 +214,23 @@ def test_only_types_that_are_asked_are_due_and_the_longest_due_first(connector: 
     Connector.objects.create(name="api", type="api", customer=customer)
     Connector.objects.filter(pk=connector.pk).update(next_pull=timezone.now())
     assert polling._due() == [early.pk, connector.pk]
+
+
+def test_a_slow_channel_delays_no_other(shop: Shop, customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, quick = (Connector.objects.create(name=name, type="shop", customer=customer) for name in ("slow", "quick"))
+    asked: list[Any] = []
+    done = Event()
+
+    def ask(pk: Any) -> None:
+        asked.append(pk)
+        if pk == slow.pk:
+            done.wait(10)
+
+    monkeypatch.setattr(polling, "_in_thread", ask)
+    monkeypatch.setattr(polling, "PATIENCE", 0.2)
+    Connector.objects.update(next_pull=timezone.now())
+    assert polling.pull_due() == 2
+    Connector.objects.filter(pk=quick.pk).update(next_pull=timezone.now())
+    assert polling.pull_due() == 1
+    assert (sorted(map(str, asked[:2])), asked[2:]) == (sorted([str(slow.pk), str(quick.pk)]), [quick.pk])
+    done.set()
