@@ -15,7 +15,7 @@ from gelatoconnect.lib.places import Account, Entry, Failed, Place, visit
 from tests.servers.ftp import FtpServer, make_certificate
 from tests.servers.sftp import SftpServer
 
-KINDS = ["local", "ftp", "ftp without MLSD", "ftps", "sftp"]
+KINDS = ["local", "ftp", "ftp without MLSD MLST", "ftp without SIZE MDTM", "ftps", "sftp"]
 
 
 class Site:
@@ -34,7 +34,7 @@ class Site:
         else:
             certificate = home / "certificate.pem" if kind == "ftps" else None
             pinned = make_certificate(certificate) if certificate else ""
-            without = ("MLSD", "MLST") if "without" in kind else ()
+            without = tuple(kind.split()[2:])
             self.server = FtpServer(self.folder, certificate=certificate, without=without)
         settings.FETCH_ALLOWED_HOSTS = [self.server.host]
         more = {"certificate": pinned} if kind == "ftps" else {}
@@ -74,7 +74,7 @@ def test_a_place_lists_reads_moves_and_removes_files(place: Place, site: Site) -
     assert content(place, "in/deep/big.bin") == big
     found = place.find("in/deep/big.bin")
     assert found is not None and (found.size, found.is_folder) == (3_000_000, False)
-    assert abs(found.changed - (site.folder / "in/deep/big.bin").stat().st_mtime) < 61
+    assert not found.changed or abs(found.changed - (site.folder / "in/deep/big.bin").stat().st_mtime) < 61
     assert place.rename("in/grüße an alle.json", "work/1 grüße.json") is True
     assert place.rename("in/grüße an alle.json", "work/2.json") is False
     assert [each.name for each in place.entries("work")] == ["1 grüße.json"]
@@ -261,3 +261,12 @@ def test_a_listing_names_nothing_but_files_of_the_folder(
         monkeypatch.setattr(place._ftp, "retrlines", lambda _, read: [read(line) for line in said])  # type: ignore[attr-defined]
         assert place.entries() == [Entry("a b.json", 0, 0.0), Entry("files", 0, 1767225600.0, True)]
     site.server.close()
+
+
+def test_a_server_that_tells_neither_lists_nor_sizes_is_said_so(tmp_path: Path, settings: Any) -> None:
+    site = Site("ftp without MLSD MLST SIZE", tmp_path, settings)
+    (site.folder / "a.json").write_bytes(b"{}")
+    with visit(site.account, seconds=5) as place, pytest.raises(Failed) as failure:
+        place.entries()
+    site.server.close()
+    assert failure.value.code == "FOLDER_PROTOCOL"

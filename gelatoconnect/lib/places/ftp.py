@@ -57,26 +57,31 @@ class Ftp(Place):
                 try:
                     return self._listed(folder)
                 except error_perm as error:
-                    if str(error)[:3] not in ("500", "501", "502", "504"):
+                    if not _is_unknown(error):
                         raise
                     self._lists = False
             return self._looked_up(folder, path)
 
     def find(self, path: str) -> Entry | None:
-        name, full = steps(path)[-1], self._path(path)
+        *above, name = steps(path)
+        full = self._path(path)
         with self._failures_told(path):
             try:
-                size = self._ftp.size(full)
-                changed = _moment(self._ftp.voidcmd(f"MDTM {full}")[3:])
+                size = self._size(full)
             except error_perm:
                 return None
-        return Entry(name, size or 0, changed)
+            if size is None:
+                return next((entry for entry in self.entries("/".join(above)) if entry.name == name), None)
+            try:
+                return Entry(name, size, _moment(self._ftp.voidcmd(f"MDTM {full}")[3:]))
+            except error_perm:
+                return Entry(name, size)
 
     def read(self, path: str, into: BinaryIO, *, max_bytes: int) -> bool:
         full, size = self._path(path), 0
         with self._failures_told(path):
             try:
-                promised = self._ftp.size(full)
+                promised = self._size(full)
                 connection = self._ftp.transfercmd(f"RETR {full}")
             except error_perm:
                 if self.find(path) is None:
@@ -162,6 +167,19 @@ class Ftp(Place):
 
     def _path(self, path: str) -> str:
         return "/".join([self._base.rstrip("/"), *(_sent(step) for step in steps(path))]) or "/"
+
+    def _size(self, full: str) -> int | None:
+        """Of a file, in bytes; None when the server does not tell sizes. Raises error_perm when there is no such file."""
+        try:
+            return self._ftp.size(full)
+        except error_perm as error:
+            if not _is_unknown(error):
+                raise
+        if not self._lists:
+            raise Failed(
+                "FOLDER_PROTOCOL", f"{self._host} has neither MLSD nor SIZE: what is whole cannot be told there."
+            )
+        return None
 
     def _listed(self, folder: str) -> list[Entry]:
         found: list[Entry] = []
@@ -249,6 +267,11 @@ def _moment(text: str) -> float:
         return datetime.strptime(text.strip()[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
     except ValueError:
         return 0.0
+
+
+def _is_unknown(error: Exception) -> bool:
+    """Whether the server does not know the command (RFC 959 §4.2)."""
+    return str(error)[:3] in ("500", "501", "502", "504")
 
 
 def _said(error: Exception) -> str:
