@@ -13,7 +13,8 @@ from django.db import connection
 from bench.report import Table
 from bench.shop import open_shop
 from gelatoconnect.lib import storage
-from intake import imports, preview
+from intake import imports
+from intake.imports import preview
 from intake.models import Import
 from intake.tables import Entry, drafts_of, order_of, read_table
 from orders.models import CustomerProduct, Order, Product

@@ -1,5 +1,1 @@
 """GelatoConnect: an open order-management system for print producers. This package wires the others together."""
-
-from gelatoconnect.celery import app
-
-__all__ = ["app"]

@@ -6,6 +6,6 @@ class GelatoConnectConfig(AppConfig):
     name = "gelatoconnect"
 
     def ready(self) -> None:
-        from . import checks, roles  # noqa: F401  # registers the system checks
+        from . import celery, checks, roles  # noqa: F401  # the application that hints are sent by; the system checks
 
         post_migrate.connect(roles.write_groups)

@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 
-from intake.cells import MAX_BYTES, MAX_ROWS
 from intake.models import Unmapped
+from intake.tables.cells import MAX_BYTES, MAX_ROWS
 from orders.forms import OptionsField, is_web_address, options_text
 from orders.models import Customer, CustomerProduct, Product
 

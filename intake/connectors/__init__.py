@@ -9,7 +9,7 @@ from gelatoconnect.lib.problems import Problem, Rejected
 from intake.connectors.api import Api
 from intake.connectors.base import Config, ConnectorType
 from intake.connectors.cloudprinter import Cloudprinter
-from intake.connectors.csv_import import Csv
+from intake.connectors.csv import Csv
 from intake.connectors.etsy import Etsy
 from intake.connectors.folder import Folder
 from intake.connectors.mapped import Mapped

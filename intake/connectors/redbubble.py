@@ -10,8 +10,8 @@ from pydantic import Field, SecretStr
 
 from intake.connectors.base import Call, Config
 from intake.connectors.mapped import AuthConfig, Mapped, ReadingConfig, signed
-from intake.connectors.mapped_postback import PostbackConfig
-from intake.connectors.starters import REDBUBBLE
+from intake.connectors.mapped.postback import PostbackConfig
+from intake.connectors.mapped.starters import REDBUBBLE
 
 
 class AuthorizationConfig(Config):

@@ -1,11 +1,11 @@
-"""The reading process: `python -m intake.preflight.child`, started and asked by `pool`; see `intake.apart.process`."""
+"""The reading process: `python -m intake.preflight.child`, started and asked by `pool`; see `lib.apart.process`."""
 
 import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from intake.apart.process import Work, serve
+from gelatoconnect.lib.apart.process import Work, serve
 from intake.preflight.limits import CPU_SECONDS, MEMORY, OPEN_FILES, PREVIEW_BYTES, PREVIEW_SECONDS, REPORT_BYTES
 from intake.preflight.previews import make_previews
 from intake.preflight.reader import read_file

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from intake.apart.owner import Pool
+from gelatoconnect.lib.apart.owner import Pool
 from intake.preflight.facts import Facts, Preview, blank_facts
 from intake.preflight.formats import MIME, sniff
 from intake.preflight.limits import PREVIEW_SECONDS

@@ -15,13 +15,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from gelatoconnect.lib import lists, storage
 from gelatoconnect.lib.ids import born
 from gelatoconnect.lib.problems import Rejected
-from intake import import_template, imports
-from intake.cells import DELIMITERS
+from intake import imports
 from intake.filters import ImportFilter
 from intake.forms import ImportForm
+from intake.imports import template
+from intake.imports.preview import result_rows
 from intake.models import Import
-from intake.preview import result_rows
 from intake.tables import drafts_of
+from intake.tables.cells import DELIMITERS
 from orders.pages import actor, asked, list_page, staff_only
 
 COLUMNS = (("File", ""), ("Customer", ""), ("State", ""), ("Orders", "num"), ("Imported", "num"), ("Refused", "num"),
@@ -73,7 +74,7 @@ def bring(request: HttpRequest) -> HttpResponse:
                 form.add_error("file", f"{problem.message} {problem.hint}")
     return render(request, "intake/import_form.html", {
         "section": "imports", "title": "Import orders", "form": form, "submit_label": "Look at it",
-        "back_url": reverse("intake:imports"), "columns": import_template.COLUMNS,
+        "back_url": reverse("intake:imports"), "columns": template.COLUMNS,
     })  # fmt: skip
 
 
@@ -177,5 +178,5 @@ def result(request: HttpRequest, pk: UUID) -> StreamingHttpResponse:
 @require_GET
 def blank(request: HttpRequest, kind: str) -> FileResponse:
     """The template to fill in, as CSV or as an Excel workbook."""
-    content = import_template.as_csv() if kind == "csv" else import_template.as_workbook()
+    content = template.as_csv() if kind == "csv" else template.as_workbook()
     return FileResponse(BytesIO(content), as_attachment=True, filename=f"orders.{kind}")

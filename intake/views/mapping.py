@@ -15,10 +15,10 @@ from gelatoconnect.lib.ids import born, parse_id
 from intake.connectors import CONNECTOR_TYPES
 from intake.connectors.base import Message
 from intake.connectors.mapped import Mapped
-from intake.connectors.starters import Starter
-from intake.mapping_form import FIELDS, MappingForm, initial_of, mapping_of
+from intake.connectors.mapped.starters import Starter
+from intake.mapping.form import FIELDS, MappingForm, initial_of, mapping_of
+from intake.mapping.trial import Trial, sample_message, try_mapping
 from intake.models import Connector, Mapping, OrderRequest
-from intake.trial import Trial, sample_message, try_mapping
 from orders.pages import actor, staff_only
 
 OFFERED = 25  # of the latest requests, to be tried on

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.test import Client
 
-from intake.connectors.siteflow_auth import signature_of
+from intake.connectors.siteflow.auth import signature_of
 from intake.models import Connector
 
 TOKEN, SECRET = "sf-token-001", "sf-secret-001"

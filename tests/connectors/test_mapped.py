@@ -16,7 +16,7 @@ from intake import mapping as mapping_module
 from intake.connectors import CONNECTOR_TYPES
 from intake.connectors.base import Call, Message
 from intake.connectors.mapped import MappedConfig, credentials, signed
-from intake.connectors.starters import PLAIN, Starter
+from intake.connectors.mapped.starters import PLAIN, Starter
 from intake.models import Connector, Mapping, OrderRequest
 from intake.pipeline import process_again
 from orders.events import sweep

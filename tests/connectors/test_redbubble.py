@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from intake.connectors import CONNECTOR_TYPES
+from intake.connectors.mapped.starters import REDBUBBLE
 from intake.connectors.redbubble import RedbubbleConfig
-from intake.connectors.starters import REDBUBBLE
 from intake.models import Connector, OrderRequest
 from orders.models import CustomerProduct, Order
 from orders.services import move

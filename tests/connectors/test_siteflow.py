@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from gelatoconnect.lib.problems import Rejected
 from intake.connectors.base import Message
 from intake.connectors.siteflow import SiteFlow, SiteFlowConfig
-from intake.connectors.siteflow_answers import WORDS, place_of
+from intake.connectors.siteflow.answers import WORDS, place_of
 from intake.models import Connector, OrderRequest
 from orders.events import sweep
 from orders.lifecycle import Status

@@ -9,7 +9,7 @@ import pytest
 from gelatoconnect.lib.problems import Rejected
 from intake.connectors.base import Call
 from intake.connectors.siteflow import SiteFlow, SiteFlowConfig
-from intake.connectors.siteflow_auth import check, moment_of, signature_of
+from intake.connectors.siteflow.auth import check, moment_of, signature_of
 from intake.models import OrderRequest
 from orders.models import Order
 from tests.connectors.siteflow_client import SECRET, TOKEN, SiteFlowClient, order_of

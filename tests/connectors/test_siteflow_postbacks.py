@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from intake.connectors.siteflow_postbacks import STATUSES
+from intake.connectors.siteflow.postbacks import STATUSES
 from orders.events import sweep
 from orders.models import Attempt, Delivery, Order
 from orders.services import move

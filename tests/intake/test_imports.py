@@ -13,8 +13,8 @@ from django.utils import timezone
 from gelatoconnect.lib import storage
 from gelatoconnect.lib.problems import Rejected
 from intake import imports, pipeline
+from intake.imports.preview import LOOKED_AT_ONCE, result_rows
 from intake.models import Connector, Import, OrderRequest
-from intake.preview import LOOKED_AT_ONCE, result_rows
 from intake.tables import drafts_of
 from orders.events import deliver, sweep
 from orders.models import Customer, CustomerProduct, Delivery, Event, Order, Product, ShipmentMethod, Trigger

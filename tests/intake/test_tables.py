@@ -10,10 +10,10 @@ import pytest
 from openpyxl import Workbook
 
 from gelatoconnect.lib.problems import Rejected
-from intake import import_template
-from intake.cells import MAX_CELL, MAX_ROWS
-from intake.columns import columns_of
+from intake.imports import template
 from intake.tables import Table, amount, drafts_of, order_of, read_table
+from intake.tables.cells import MAX_CELL, MAX_ROWS
+from intake.tables.columns import columns_of
 
 TEXT = ("orderReferenceId;Product UID;quantity;retail_price_incl_vat;First Name;lastName;city\n"
         "Å-1;card-a6;2,0;4,90;Jürgen;Weiß;Köln\n")  # fmt: skip
@@ -212,7 +212,7 @@ def test_without_the_column_of_references_nothing_is_guessed() -> None:
     assert refused(lambda: drafts_of(read("sku,quantity\nS,1\n"))) == ["TABLE_COLUMN_MISSING"]
 
 
-@pytest.mark.parametrize("raw", [import_template.as_csv(), import_template.as_workbook()], ids=["csv", "xlsx"])
+@pytest.mark.parametrize("raw", [template.as_csv(), template.as_workbook()], ids=["csv", "xlsx"])
 def test_the_template_is_one_good_order_of_two_items(raw: bytes) -> None:
     table = read(raw)
     assert [each.name for each in columns_of(table.columns) if not each.known] == []

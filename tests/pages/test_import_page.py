@@ -8,9 +8,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from intake.import_template import as_csv
+from intake.imports.preview import LOOKED_AT_ONCE
+from intake.imports.template import as_csv
 from intake.models import Import, OrderRequest
-from intake.preview import LOOKED_AT_ONCE
 from intake.tables import read_table
 from intake.views.imports import SHOWN
 from orders.events import sweep

@@ -11,10 +11,10 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
-from intake.connectors.starters import PLAIN
-from intake.mapping_form import tables_of, written
+from intake.connectors.mapped.starters import PLAIN
+from intake.mapping.form import tables_of, written
+from intake.mapping.trial import sample_message
 from intake.models import Connector, Mapping, OrderRequest
-from intake.trial import sample_message
 from orders.models import Customer, Event, Order, Product, ShipmentMethod
 
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from intake.apart import owner
+from gelatoconnect.lib.apart import owner
 from intake.preflight import inspect, pool
 from tests.preflight import samples
 from tests.preflight.samples import CARD, card, codes, raster

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 from gelatoconnect.lib import strict, xml
 from gelatoconnect.lib.archives import Archive
 from gelatoconnect.lib.problems import Problem, Rejected
-from intake.columns import columns_of
 from intake.tables import Table, drafts_of, read_table
+from intake.tables.columns import columns_of
 
 MAX_BYTES = 20 * 1024 * 1024  # of an order file
 MAX_ORDERS = 5_000  # in one file

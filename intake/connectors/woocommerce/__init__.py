@@ -25,8 +25,8 @@ from intake.connectors.base import (
     refuse,
 )
 from intake.connectors.loose import document, get, line, text
-from intake.connectors.woocommerce_orders import submit_of
-from intake.connectors.woocommerce_shop import ENDED, ShopAccess, orders_since, tell
+from intake.connectors.woocommerce.orders import submit_of
+from intake.connectors.woocommerce.shop import ENDED, ShopAccess, orders_since, tell
 from orders.drafts import pointer
 
 PING = re.compile(rb"webhook_id=\d{1,20}")

@@ -12,8 +12,8 @@ from typing import Any
 
 from gelatoconnect.lib import strict
 from gelatoconnect.lib.problems import Problem, Rejected
-from intake.cells import Cells, cells_of, refuse
-from intake.columns import Column, columns_of
+from intake.tables.cells import Cells, cells_of, refuse
+from intake.tables.columns import Column, columns_of
 from orders.drafts import Draft, pointer, read
 
 ROW_PROBLEMS = "rowProblems"

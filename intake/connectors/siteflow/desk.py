@@ -8,8 +8,8 @@ from django.db.models import Prefetch, QuerySet
 
 from gelatoconnect.lib.ids import parse_id
 from gelatoconnect.lib.problems import Problem, Rejected
-from intake.connectors import siteflow_answers as answers
 from intake.connectors.base import Call, Reply
+from intake.connectors.siteflow import answers
 from intake.models import Connector, OrderRequest
 from orders.models import Item, Order, PrintFile
 

@@ -26,7 +26,7 @@ from intake.connectors.base import (
     json_of,
     refuse,
 )
-from intake.connectors.etsy_receipts import ended, meaning_of, receipt_id
+from intake.connectors.etsy.receipts import ended, meaning_of, receipt_id
 from intake.connectors.loose import document, get, pairs, plainly, rows, text, yes
 from intake.connectors.oauth import Grant, authorized
 from intake.connectors.schedule import Scheduled

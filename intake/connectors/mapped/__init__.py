@@ -26,10 +26,10 @@ from intake.connectors.base import (
     Told,
     refuse,
 )
-from intake.connectors.mapped_postback import TELLS, PostbackConfig, is_told, tell
-from intake.connectors.starters import PLAIN, Starter
-from intake.decoding import data_of
+from intake.connectors.mapped.postback import TELLS, PostbackConfig, is_told, tell
+from intake.connectors.mapped.starters import PLAIN, Starter
 from intake.mapping import MAX_BYTES, answer_of, meaning_of
+from intake.mapping.decoding import data_of
 from intake.models import Connector, OrderRequest
 
 ANSWER_FAILED = "MAPPING_ANSWER"

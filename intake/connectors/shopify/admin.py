@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from intake.connectors.base import Ask, Incoming, Talk, Told, ask_json, json_of
 from intake.connectors.loose import get, links, number, rows, text
-from intake.connectors.shopify_orders import FETCHED, Line, Reading, order_in
+from intake.connectors.shopify.orders import FETCHED, Line, Reading, order_in
 from orders.events import Permanent, TryLater
 
 TOKEN = "X-Shopify-Access-Token"  # noqa: S105  # the header's name

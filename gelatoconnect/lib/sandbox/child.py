@@ -1,4 +1,4 @@
-"""The rendering process: `python -m intake.sandbox_child`, asked by `sandbox`; see `intake.apart.process`.
+"""The rendering process: `python -m gelatoconnect.lib.sandbox.child`, asked by `sandbox`; see `lib.apart.process`.
 
 Jinja2's sandbox keeps a template from what it may not see, the process with its limits from what it may not cost.
 """
@@ -13,8 +13,8 @@ from jinja2 import Template, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from intake.apart.process import Work, serve
-from intake.sandbox_words import Missing, UnknownCode, Words, fromjson, many, tojson, xml
+from gelatoconnect.lib.apart.process import Work, serve
+from gelatoconnect.lib.sandbox.words import Missing, UnknownCode, Words, fromjson, many, tojson, xml
 
 MEMORY = 256 * 1024 * 1024
 CPU_SECONDS = 10

@@ -16,7 +16,7 @@ from intake.connectors.base import (
     refuse,
 )
 from intake.connectors.loose import document, get, line, rows, text
-from intake.connectors.shopify_orders import meaning_of, reading_of
+from intake.connectors.shopify.orders import meaning_of, reading_of
 
 NOTIFIED = "fulfillment_order_notification"
 REQUESTED, CANCELLATION = "fulfillment_requested", "cancellation_requested"  # made of such a notification

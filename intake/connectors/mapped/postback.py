@@ -8,8 +8,8 @@ from typing import Any, Literal, NoReturn
 from pydantic import Field, SecretStr, field_validator
 
 from gelatoconnect.lib.problems import Rejected
+from gelatoconnect.lib.sandbox import render
 from intake.connectors.base import Ask, Config, Talk, Told
-from intake.sandbox import render
 from orders.events import Permanent, TryLater
 
 TELLS = (

@@ -9,10 +9,10 @@ from typing import Any
 import psutil
 import pytest
 
+from gelatoconnect.lib import sandbox
 from gelatoconnect.lib.problems import Rejected
-from intake import sandbox
-from intake.sandbox import RENDERERS, holds, render
-from intake.sandbox_child import MEMORY
+from gelatoconnect.lib.sandbox import RENDERERS, holds, render
+from gelatoconnect.lib.sandbox.child import MEMORY
 
 DATA: dict[str, Any] = {
     "request": {"id": "A-1", "items": [{"sku": "MUG", "values": 2}], "note": None, "name": 'Éva "<&>" O\'Hara'},

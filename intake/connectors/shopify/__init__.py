@@ -10,7 +10,6 @@ from pydantic import Field, SecretStr, field_validator
 
 from gelatoconnect.lib import signing
 from gelatoconnect.lib.problems import Rejected
-from intake.connectors import shopify_admin as asking
 from intake.connectors.base import (
     Call,
     Config,
@@ -28,8 +27,9 @@ from intake.connectors.base import (
 )
 from intake.connectors.loose import document, get, text
 from intake.connectors.schedule import Scheduled
-from intake.connectors.shopify_orders import meaning_of, order_id, order_in, reading_of, why_not
-from intake.connectors.shopify_topics import (
+from intake.connectors.shopify import admin as asking
+from intake.connectors.shopify.orders import meaning_of, order_id, order_in, reading_of, why_not
+from intake.connectors.shopify.topics import (
     CANCELLATION,
     DATA_REQUEST,
     NOTIFIED,

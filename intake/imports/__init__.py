@@ -25,8 +25,8 @@ from gelatoconnect.lib import storage
 from gelatoconnect.lib.problems import Rejected
 from intake import pipeline
 from intake.connectors.base import Incoming
+from intake.imports.preview import LOOKED_AT_ONCE, known_references, look
 from intake.models import Connector, Import, OrderRequest
-from intake.preview import LOOKED_AT_ONCE, known_references, look
 from intake.tables import Entry, Table, columns_of, drafts_of, read_table
 from orders.events import Conclusion, TryLater, emit, is_last_attempt, listen
 from orders.models import Customer, Delivery, Event

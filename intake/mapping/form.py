@@ -5,9 +5,9 @@ from typing import Any
 
 from django import forms
 
-from intake.connectors.starters import Starter
+from gelatoconnect.lib.sandbox import MAX_SOURCE
+from intake.connectors.mapped.starters import Starter
 from intake.models import Mapping
-from intake.sandbox import MAX_SOURCE
 
 FIELDS = ("submit", "cancel", "answer", "answer_type", "lookups", "sample")
 _NAME = re.compile(r"\[\s*(\w[\w .-]{0,59})\s*\]")

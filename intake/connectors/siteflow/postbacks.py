@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from gelatoconnect.lib import sandbox
 from gelatoconnect.lib.problems import Rejected
-from intake import sandbox
 from intake.connectors.base import Ask, Told
 from orders.events import Permanent, TryLater
 

@@ -17,7 +17,7 @@ from gelatoconnect.lib.problems import Problem, Rejected, Severity
 from intake.checks.data import currencies
 from intake.connectors.base import Submit, refuse
 from intake.connectors.loose import document, get, line, money, number, quantity, rows, text, yes
-from intake.connectors.siteflow_shipments import (
+from intake.connectors.siteflow.shipments import (
     MARKS,
     Reading,
     address_of,

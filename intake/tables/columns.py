@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from intake.cells import refuse
+from intake.tables.cells import refuse
 
 Place = Literal["order", "address", "item", "file", "metadata", "itemMetadata", "productVariant"]
 _ADDRESS = ("firstName", "lastName", "companyName", "addressLine1", "addressLine2", "city", "postCode", "state", "country",

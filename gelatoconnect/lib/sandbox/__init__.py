@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
+from gelatoconnect.lib.apart.owner import Pool
 from gelatoconnect.lib.problems import Problem, Rejected
-from intake.apart.owner import Pool
 
 SECONDS = 1.0  # of wall time
 MAX_OUTPUT = 1_000_000  # characters
@@ -25,7 +25,7 @@ HINTS = {
 BUSY = {"TEMPLATE_TIMEOUT"}  # may go well another time: the sender sends again
 CRASHED = {"error": "TEMPLATE_FAILED", "message": "The rendering process could not be kept alive."}
 
-RENDERERS = Pool("intake.sandbox_child")
+RENDERERS = Pool("gelatoconnect.lib.sandbox.child")
 
 _compiled: OrderedDict[str, str] = OrderedDict()
 _lock = Lock()

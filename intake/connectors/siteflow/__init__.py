@@ -11,12 +11,6 @@ from zoneinfo import available_timezones
 from pydantic import Field, SecretStr, field_validator
 
 from gelatoconnect.lib.problems import Problem, Rejected, errors
-from intake.connectors import siteflow_answers as answers
-from intake.connectors import siteflow_auth as auth
-from intake.connectors import siteflow_desk as counter
-from intake.connectors import siteflow_orders as orders
-from intake.connectors import siteflow_postbacks as postbacks
-from intake.connectors import siteflow_shipments as shipments
 from intake.connectors.base import (
     Call,
     Cancel,
@@ -33,6 +27,8 @@ from intake.connectors.base import (
     Told,
 )
 from intake.connectors.loose import pairs
+from intake.connectors.siteflow import answers, auth, orders, postbacks, shipments
+from intake.connectors.siteflow import desk as counter
 from intake.models import OrderRequest
 from orders.models import Order
 

@@ -13,10 +13,10 @@ from pydantic import BeforeValidator
 
 from gelatoconnect.lib import strict
 from gelatoconnect.lib.problems import Problem, Rejected
+from gelatoconnect.lib.sandbox import holds, render
 from intake.connectors.base import Cancel, Meaning, Message, Nothing, Outcome, Submit
-from intake.decoding import data_of
+from intake.mapping.decoding import data_of
 from intake.models import Mapping
-from intake.sandbox import holds, render
 from orders.drafts import Draft, Part, Text, pointer, read
 
 MAX_BYTES = 4 * 1024 * 1024  # of a request, and of what a template makes of it
