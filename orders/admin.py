@@ -80,7 +80,7 @@ class ProductForm(forms.ModelForm):
 class TriggerForm(forms.ModelForm):
     class Meta:
         model = Trigger
-        exclude = ("secret",)
+        fields = ("name", "customer", "event", "channel", "address", "retry", "active")
 
     def clean(self) -> dict[str, Any]:
         """The address is one of its channel."""

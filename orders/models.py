@@ -69,6 +69,9 @@ class Product(Identified):
     quantity_max = models.PositiveIntegerField(default=10_000)
     countries = models.JSONField(default=list, blank=True, help_text="Allowed destinations; empty: all")
     weight = models.PositiveIntegerField(default=0, help_text="g for one piece")
+    production_days = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Working days it takes; empty: as the customer's SLA says"
+    )
     customs_description = models.CharField(max_length=120, blank=True)
     hs_code = models.CharField("HS code", max_length=12, blank=True)
 
@@ -191,6 +194,7 @@ class Order(Lifecycle, Identified):
     sign_offs = models.JSONField(default=list, blank=True, help_text="Findings in print files that a person lets pass")
     item_count = models.PositiveIntegerField(default=0)
     ship_by = models.DateField(null=True, blank=True)
+    delayed_at = models.DateTimeField(null=True, editable=False, help_text="When it was told that it is late")
     sequence = models.PositiveIntegerField(default=0, help_text="Number of its latest event")
 
     class Meta:
@@ -353,6 +357,8 @@ class Delivery(Identified):
             models.Index(fields=["due"], name="delivery_due", condition=models.Q(state="due")),
             models.Index(fields=["listener", "-id"], name="delivery_listener"),
             models.Index(fields=["listener", "state", "-id"], name="delivery_list"),
+            models.Index(fields=["target", "-id"], name="delivery_target", condition=~models.Q(target="")),
+            models.Index(fields=["target"], name="delivery_running", condition=models.Q(lease__isnull=False)),
         ]
         permissions = [("replay_delivery", "Can send deliveries again")]
 
@@ -381,6 +387,15 @@ class Trigger(Identified):
         WEBHOOK = "webhook", "Webhook"
         EMAIL = "email", "E-mail"
 
+    class Method(models.TextChoices):
+        POST = "POST"
+        PUT = "PUT"
+        PATCH = "PATCH"
+
+    class Format(models.TextChoices):
+        JSON = "json", "JSON"
+        XML = "xml", "XML"
+
     name = models.CharField(max_length=120)
     customer = models.ForeignKey(
         Customer, models.CASCADE, null=True, blank=True, related_name="triggers", help_text="Empty: all"
@@ -388,9 +403,73 @@ class Trigger(Identified):
     event = models.CharField(max_length=60, default="order.*", help_text="order.shipped, order.*, package.* or *")
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.WEBHOOK)
     address = models.CharField("URL or e-mail", max_length=2048)
+    method = models.CharField(max_length=6, choices=Method.choices, default=Method.POST)
+    format = models.CharField(max_length=4, choices=Format.choices, default=Format.JSON)
+    template = models.TextField(
+        blank=True, help_text="Jinja2; empty: the standard payload, or the standard text of a mail"
+    )
+    subject = models.CharField(
+        max_length=200, blank=True, help_text="Of a mail, Jinja2; empty: what happened"
+    )
+    html = models.TextField("HTML", blank=True, help_text="Of a mail, Jinja2, beside its text; empty: the standard one")
+    headers = EncryptedField(blank=True, help_text="More headers of a webhook, a line each: Name: value")
     secret = EncryptedField(blank=True, default=new_signing_secret, help_text="Signs webhooks (Standard Webhooks 1.0)")
+    # While a secret is exchanged both sign, so that the receiver may change over when it suits.
+    former_secret = EncryptedField(blank=True, editable=False)
+    former_until = models.DateTimeField(null=True, editable=False)
     retry = models.BooleanField(default=True, help_text="Try again when it fails")
     active = models.BooleanField(default=True)
+    # Conditions: only orders that fit all of them; empty: any.
+    channels = models.JSONField(default=list, blank=True, help_text='Orders that came through, e.g. ["api", "shopify"]')
+    countries = models.JSONField(default=list, blank=True, help_text='Orders that go to, e.g. ["DE", "NO"]')
+    products = models.JSONField(default=list, blank=True, help_text="Orders with an item of, by productUid")
+    # How its endpoint does. Written by deliveries.
+    failures = models.PositiveIntegerField(default=0, editable=False, help_text="In a row")
+    failing_since = models.DateTimeField(null=True, editable=False)
+    slow_until = models.DateTimeField(null=True, editable=False, help_text="Not called until then: its circuit is open")
+    warned_at = models.DateTimeField(null=True, editable=False, help_text="When its owner was told that it fails")
+    switched_off_at = models.DateTimeField(
+        null=True, editable=False, help_text="When it was switched off because it failed"
+    )
+    switched_off_why = models.CharField(max_length=300, blank=True, editable=False)
 
     def __str__(self) -> str:
         return self.name
+
+
+class EndpointDay(models.Model):
+    """What a trigger's endpoint did on one day (UTC): the attempts that succeeded and failed, and how long they took."""
+
+    trigger = models.ForeignKey(Trigger, models.CASCADE, related_name="days")
+    day = models.DateField()
+    delivered = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    milliseconds = models.PositiveBigIntegerField(default=0, help_text="Of all attempts together")
+    slowest = models.PositiveIntegerField(default=0, help_text="Milliseconds")
+
+    class Meta:
+        ordering = ["day"]
+        constraints = [models.UniqueConstraint(fields=["trigger", "day"], name="endpoint_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.trigger}: {self.day}"
+
+
+class AuditEntry(Identified):
+    """A change of a setting: who, when (its id), what, before and after. Append-only: the database refuses the rest."""
+
+    by = models.CharField(max_length=120)
+    action = models.CharField(max_length=10, help_text="created, changed or deleted")
+    kind = models.CharField(max_length=60, help_text="What was changed: trigger, connector, user …")
+    object_id = models.CharField(max_length=60)
+    name = models.CharField(max_length=200)
+    changes = models.JSONField(
+        default=dict, help_text="{field: [before, after]}; secrets only say that they were changed"
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["kind", "object_id", "-id"], name="audit_object")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.action}"

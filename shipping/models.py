@@ -46,6 +46,8 @@ class Package(Identified):
     status = models.CharField(max_length=20, default="packaged", help_text="The furthest that a scan has told of")
     status_at = models.DateTimeField(null=True, help_text="Time of the scan that gave the status")
     voided_at = models.DateTimeField(null=True, blank=True)
+    labeled_at = models.DateTimeField(null=True, editable=False, help_text="When its label was made")
+    missed_at = models.DateTimeField(null=True, editable=False, help_text="When it was said that no scan has come")
 
     objects = PackageQuerySet.as_manager()
 
