@@ -52,27 +52,30 @@ class Catalogue:
 
 
 def catalogue_of(items: Iterable[DraftItem], customer: Customer) -> Catalogue:
-    """What these items may mean, those of one order or of thousands, in two queries for each thousand names."""
+    """What these items may mean, those of one order or of thousands, in a few narrow queries for each thousand names."""
     found, asked = Catalogue(), list(items)
-    for uids in _batches({uid for item in asked if (uid := item.product_uid or item.sku)}):
-        found.by_uid.update((product.uid, product) for product in Product.objects.filter(uid__in=uids))
-    theirs = CustomerProduct.objects.filter(customer=customer).select_related("product")
     unnamed = [item for item in asked if not item.product_uid]
-    skus, names = (
-        {item.sku for item in unnamed if item.sku},
-        {item.product_name for item in unnamed if item.product_name},
-    )
-    if len(skus) + len(names) <= BATCH:
-        wanted = [Q(sku__in=skus) | Q(sku="", name__in=names)] if skus or names else []
-    else:
-        wanted = [
-            *(Q(sku__in=some) for some in _batches(skus)),
-            *(Q(sku="", name__in=some) for some in _batches(names)),
-        ]
-    for condition in wanted:
-        for known in theirs.filter(condition):
+    skus = {item.sku for item in unnamed if item.sku}
+    names = {item.product_name for item in unnamed if item.product_name}
+    for condition in _conditions(skus, names):
+        theirs = CustomerProduct.objects.filter(condition, customer=customer).prefetch_related("product")
+        for known in theirs:
             (found.by_sku[known.sku] if known.sku else found.by_name[known.name]).append(known)
+    mapped = {sku for sku, known in found.by_sku.items() if any(not each.variant for each in known)}
+    ours = {item.product_uid for item in asked if item.product_uid} | (skus - mapped)
+    for uids in _batches(ours):
+        found.by_uid.update((product.uid, product) for product in Product.objects.filter(uid__in=uids))
     return found
+
+
+def _conditions(skus: set[str], names: set[str]) -> Iterable[Q]:
+    if len(skus) + len(names) > BATCH:
+        yield from (Q(sku__in=some) for some in _batches(skus))
+        yield from (Q(sku="", name__in=some) for some in _batches(names))
+    elif skus and names:
+        yield Q(sku__in=skus) | Q(sku="", name__in=names)
+    elif skus or names:
+        yield Q(sku__in=skus) if skus else Q(sku="", name__in=names)
 
 
 def match_products(

@@ -43,7 +43,7 @@ def verified(headers: dict[str, str], **config: Any) -> str:
     ("headers", "config", "said"),
     [({"x-shopify-hmac-sha256": VECTOR_SIGNATURE, "x-shopify-shop-domain": SHOP}, {}, "fine"),
      ({"x-shopify-hmac-sha256": VECTOR_SIGNATURE, "x-shopify-shop-domain": SHOP.upper()}, {}, "fine"),
-     ({"x-shopify-hmac-sha256": VECTOR_SIGNATURE}, {"secret": "new", "previous_secret": "shop-app-secret"}, "fine"),
+     ({"x-shopify-hmac-sha256": VECTOR_SIGNATURE}, {"secret": "new", "former_secret": "shop-app-secret"}, "fine"),
      ({"x-shopify-hmac-sha256": VECTOR_SIGNATURE}, {"secret": "new"}, "SIGNATURE_INVALID"),
      ({"x-shopify-hmac-sha256": VECTOR_SIGNATURE.lower()}, {}, "SIGNATURE_INVALID"),
      ({"x-shopify-hmac-sha256": "é"}, {}, "SIGNATURE_INVALID"),

@@ -48,7 +48,7 @@ FILES = "_print_url, print_url, _print_file, print_file, _front=front, _back=bac
 class ShopifyConfig(Scheduled):
     shop: str = Field(min_length=1, title="Shop domain", description="acme.myshopify.com")
     secret: SecretStr = Field(min_length=1, title="API secret key", description="Of the app; it signs webhooks")
-    previous_secret: SecretStr = Field(SecretStr(""), title="Previous API secret key",
+    former_secret: SecretStr = Field(SecretStr(""), title="Former API secret key",
                                        description="Good as well, while the secret is rotated")  # fmt: skip
     access_token: SecretStr = Field(SecretStr(""), title="Admin API access token",
                                     description="Needed for everything that is told to, or asked of, the shop")  # fmt: skip
@@ -66,7 +66,7 @@ class ShopifyConfig(Scheduled):
                                  json_schema_extra={"lines": 2})  # fmt: skip
     metafield: str = Field("", title="Metafield with the print file",
                            description="namespace.key, of the variant or the product")  # fmt: skip
-    shipping_methods: str = Field("", title="Shipping methods", description="Standard=normal, Express=express, *=normal",
+    shipment_methods: str = Field("", title="Shipment methods", description="Standard=normal, Express=express, *=normal",
                                   json_schema_extra={"lines": 3})  # fmt: skip
     notify_buyer: bool = Field(True, title="Shopify tells the buyer when it is shipped")
 
@@ -116,7 +116,7 @@ class Shopify(Storefront):
         signature = call.headers.get("x-shopify-hmac-sha256", "")
         if not signature:
             refuse("SIGNATURE_MISSING", "The call is not signed.", hint="Shopify sends X-Shopify-Hmac-Sha256.")
-        secrets = [config.secret.get_secret_value(), config.previous_secret.get_secret_value()]
+        secrets = [config.secret.get_secret_value(), config.former_secret.get_secret_value()]
         if not signing.fits(signature, call.body, secrets=secrets):
             refuse("SIGNATURE_INVALID", "The signature is not that of this body.",
                    hint="Check the app's API secret key in the connector's settings.")  # fmt: skip

@@ -249,5 +249,5 @@ def _metadata(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def reading_of(config: Any) -> Reading:
-    return Reading(file_names(config.file_properties), pairs(config.shipping_methods), config.print_when == "paid",
+    return Reading(file_names(config.file_properties), pairs(config.shipment_methods), config.print_when == "paid",
                    config.fulfillment_service.strip().lower())  # fmt: skip

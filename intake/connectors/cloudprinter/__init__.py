@@ -15,7 +15,6 @@ from pydantic import Field, SecretStr, field_validator
 from gelatoconnect.lib import strict, xml
 from gelatoconnect.lib.problems import Problem, Rejected, errors
 from gelatoconnect.lib.secrets import same
-from intake.connectors import cloudprinter_order as document
 from intake.connectors.base import (
     MAX_BYTES,
     Call,
@@ -31,6 +30,7 @@ from intake.connectors.base import (
     ask_json,
     refuse,
 )
+from intake.connectors.cloudprinter import order as document
 from orders.models import Item
 
 SIGNALS = {
