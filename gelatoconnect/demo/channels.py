@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
+
 from gelatoconnect.demo.stage import Answers
 from intake.connectors import CONNECTOR_TYPES, config_of
 from intake.connectors.base import ConnectorType
@@ -33,6 +35,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+# An order as it lies in a folder, beside card.pdf.
+FILE: dict[str, Any] = {
+    "orderReferenceId": "FOLDER-1", "currency": "EUR", "shipmentMethodUid": "standard",
+    "shippingAddress": {"firstName": "Ingrid", "lastName": "Berg", "addressLine1": "Strandgaten 12", "city": "Bergen",
+                        "postCode": "5013", "country": "NO", "email": "ingrid@example.com"},
+    "items": [{"itemReferenceId": "1", "productUid": "card-a6", "quantity": 3, "files": [{"url": "card.pdf"}]}],
+}  # fmt: skip
+
+
 def settings_of(name: str, *, base: str) -> str:
     """The settings of a type, as a connector keeps them."""
     return json.dumps(SETTINGS[name]).replace("{base}", base)
@@ -49,6 +60,17 @@ def open_channel(name: str, *, customer: Customer, base: str = NOWHERE) -> Conne
             answer_type=starter.answer_type, lookups=starter.lookups, sample=starter.sample, by="system",
         )  # fmt: skip
     return connector
+
+
+def open_folder(*, customer: Customer, order: dict[str, Any], print_file: bytes) -> Connector:
+    """A connector that looks into a folder of this machine, in which an order and its print file lie."""
+    inbox = settings.FOLDERS_ROOT / customer.reference / "in"
+    inbox.mkdir(parents=True, exist_ok=True)
+    (inbox / "card.pdf").write_bytes(print_file)
+    (inbox / "order.json").write_text(json.dumps(order))
+    config = {"path": customer.reference, "ready": "rename", "interval": 0.5, "status_files": True}
+    name = f"{customer.reference}-folder"
+    return Connector.objects.create(name=name, type="folder", customer=customer, settings=json.dumps(config))
 
 
 def leave(connector: Connector) -> None:

@@ -21,7 +21,7 @@ from gelatoconnect.demo.channels import SETTINGS, elsewhere
 from gelatoconnect.demo.shop import CUSTOMERS, FILES, METHODS, PEOPLE, PRODUCTS
 from gelatoconnect.demo.stage import REAL_NOW, Clock, outside, running
 from gelatoconnect.lib.secrets import hashed
-from intake import pipeline
+from intake import pipeline, polling
 from intake.connectors.base import Incoming
 from intake.models import ApiKey, Connector
 from orders.events import sweep
@@ -77,6 +77,8 @@ class Demo:
             say("an order through each channel …")
             for number, name in enumerate(SETTINGS, 1):
                 self._by_channel(name, number)
+            self._by_folder()
+            self._unmapped()
             sweep(seconds=60)
         # Its receiver ran only for the demo.
         Trigger.objects.filter(channel="webhook").update(active=False)
@@ -203,6 +205,22 @@ class Demo:
         found = found or Order.objects.get(connector=connector.pk)
         self._advance(Order.objects.get(pk=found.pk), to="shipped")
         channels.leave(connector)
+
+    def _by_folder(self) -> None:
+        """An order file and its print file, laid into a folder of this machine; it is looked into every half minute."""
+        acme = Customer.objects.get(reference="acme")
+        connector = channels.open_folder(customer=acme, order=channels.FILE, print_file=self.contents["/card-a6.pdf"])
+        polling.pull(connector)
+        sweep(seconds=60)
+        self._advance(Order.objects.get(connector=connector.pk), to="created")
+
+    def _unmapped(self) -> None:
+        """Names that nobody has mapped to a product yet, and the requests that wait for it."""
+        files = [{"url": f"{self.base}/card-a6.pdf"}]
+        for sku in ("CARD-A6-GLOSS", "CARD-A6-GLOSS", "FLYER_A5"):
+            self.submit("demo", items=[{"itemReferenceId": "1", "sku": sku, "quantity": 1, "files": files}])
+        named = {"productName": "Poster 30x40", "productVariant": {"paper": "matte", "frame": "oak"}}
+        self.submit("demo", items=[{"itemReferenceId": "1", "quantity": 1, "files": files, **named}])
 
     def _take(self, order: Order, verb: str) -> Order:
         if verb == "package":

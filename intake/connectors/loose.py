@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from babel.numbers import get_currency_precision
@@ -56,6 +57,7 @@ def get(data: Any, *names: str) -> Any:
     return next((plain[key] for key in map(plainly, names) if key in plain), None)
 
 
+@lru_cache(maxsize=4096)
 def plainly(name: str) -> str:
     """A name without case and signs: "Print file", "print_file", "_printFile" → "printfile"."""
     return re.sub(r"[\W_]", "", name).casefold()
