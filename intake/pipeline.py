@@ -9,6 +9,7 @@ from functools import partial
 
 from django.db import IntegrityError, transaction
 
+from gelatoconnect.lib.failpoints import reached
 from gelatoconnect.lib.problems import Problem, Rejected, errors
 from intake.acts import ACTS, prepare
 from intake.checks import check_data, check_rules, files
@@ -49,11 +50,13 @@ def _taken(request: OrderRequest, incoming: Incoming) -> Outcome:
     try:
         if kind_of(request.connector).later(incoming, config_of(request.connector)):
             return put_aside(request)
-        return read(request)
+        outcome = read(request)
     except IntegrityError:
         if first := first_of(request):  # another request with the same key was quicker
             return first
         raise
+    reached("take.committed")
+    return outcome
 
 
 def read(request: OrderRequest, *, by: str = "") -> Outcome:

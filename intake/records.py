@@ -8,6 +8,7 @@ from typing import Any
 from django.db import DatabaseError, transaction
 
 from gelatoconnect.lib import limits
+from gelatoconnect.lib.failpoints import reached
 from gelatoconnect.lib.problems import Problem, Rejected
 from intake import unmapped
 from intake.connectors import config_of, kind_of
@@ -98,6 +99,7 @@ def put_aside(request: OrderRequest) -> Outcome:
         outcome = record(request, Outcome(202, state=State.RECEIVED))
         emit(None, "request.received", by=f"connector:{request.connector.name}", customer=request.customer,
              request={"id": str(request.pk)})  # fmt: skip
+    reached("aside.committed")
     return outcome
 
 

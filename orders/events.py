@@ -23,6 +23,7 @@ from django.utils import timezone
 from django_fsm import TransitionNotAllowed
 
 from gelatoconnect.lib import later
+from gelatoconnect.lib.failpoints import reached
 from orders.models import Attempt, Customer, Delivery, Event, Order
 
 log = logging.getLogger(__name__)
@@ -127,12 +128,15 @@ def deliver(pk: UUID) -> bool:
     delivery = _claim(pk)
     if delivery is None:
         return False
+    reached("deliver.claimed")
     started, at = monotonic(), timezone.now()
     conclude: Conclusion | None = None
     failure: Exception | None = None
     try:
         with _lease_kept(delivery):
+            reached("deliver.begun")
             conclude = _listener_of(delivery).handle(delivery)
+            reached("deliver.done")
     except Exception as error:
         if not isinstance(error, TryLater | Permanent):
             log.exception("Delivery %s to %s failed", pk, delivery.listener)

@@ -15,6 +15,7 @@ from babel.numbers import get_currency_precision
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from gelatoconnect.lib.failpoints import reached
 from gelatoconnect.lib.problems import Problem
 from orders import drafts, search
 from orders.events import emit
@@ -81,6 +82,7 @@ def move(order: Order, step: Callable | str, *, by: str, **answers: Any) -> Orde
             said["problems"] = fresh.problems
         emit(fresh, STEPS[verb].event, by=by, source=source, target=fresh.status, verb=verb,
              seconds=(fresh.status_since - since).total_seconds(), **said)  # fmt: skip
+    reached("move.done")
     return fresh
 
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from gelatoconnect.lib import broker
+from gelatoconnect.lib.failpoints import reached
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def reaches_nobody() -> bool:
 def _hint() -> None:
     """More hints than workers say nothing more: the queue is as long as there are workers, the rest is dropped."""
     global _hints
+    reached("wake")
     with _lock:
         if _hints is None:
             hints: Queue[None] = Queue(maxsize=settings.WORKERS)

@@ -22,6 +22,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from gelatoconnect.lib import storage
+from gelatoconnect.lib.failpoints import reached
 from gelatoconnect.lib.problems import Rejected
 from intake import pipeline
 from intake.connectors.base import Incoming
@@ -177,6 +178,7 @@ def take_all(found: Import, entries: Iterable[Entry]) -> bool:
     while chunk := list(islice(rest, AT_ONCE)):
         for result in _take_some(found, chunk):
             counts[result] += 1
+            reached("import.taken")
         done = Import.objects.filter(pk=found.pk, state=State.RUNNING)
         if not done.update(**{name: counts[name] for name in ("accepted", "refused", "known")}):
             return False

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from gelatoconnect.lib import storage
 from gelatoconnect.lib.archives import opened
+from gelatoconnect.lib.failpoints import reached
 from gelatoconnect.lib.places import Entry, Failed, Place
 from gelatoconnect.lib.problems import Problem, Rejected
 from intake.connectors.base import Desk, Incoming, Meaning, Message, Outcome, Remember, Submit
@@ -131,6 +132,7 @@ class Scan:
                 mine = claim(self.place, path, now=timezone.now())
                 if mine is None or not self._is_unchanged(mine, entry):
                     return False
+                reached("folder.claimed")
                 self._end(mine, file, self._take(file, shelf))
         for marker in markers_of(entry.name, around):
             self.place.remove(self._in_inbox(marker))
@@ -253,6 +255,7 @@ class Scan:
 
     def _end(self, mine: Claim, file: OrderFile | None, verdict: Verdict) -> None:
         """Everything is committed: move the file to where it belongs, and say why if it failed."""
+        reached("folder.committed")
         to = "failed" if verdict.refused else "processed"
         name = self.archives.file_away(mine.path, mine.name, to=to)
         if verdict.refused:
