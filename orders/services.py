@@ -52,12 +52,13 @@ def place(draft: drafts.Draft, *, customer: Customer, products: Sequence[Product
             order.problems = [problem.as_dict() for problem in problems]
             if draft.order_type == "order":
                 order.submit()
-            # Keys are made here and foreign keys are checked at the commit: the event may go first and number itself.
+            # Keys are made here and foreign keys are checked at the commit: items go first, so that whoever listens may
+            # ask for them, then the event, which numbers itself in the order.
+            _insert_items(order, draft.items, products)
             kind = "order.received" if draft.order_type == "order" else "order.saved"
             emit(order, kind, by=by, target=order.status, channel=channel)
             order.address.save(force_insert=True)
             order.save(force_insert=True)
-            _insert_items(order, draft.items, products)
             SearchEntry(order=order, text=search.words_of(order)).save(force_insert=True)
             also(order)
     except IntegrityError:
