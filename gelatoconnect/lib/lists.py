@@ -1,7 +1,7 @@
 """Lists: a filtered queryset becomes a page, a CSV file or an API answer. Newest first, by keyset, never a full count."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,25 +22,36 @@ class Page:
     previous: str = ""
 
 
-def page(queryset: QuerySet, *, cursor: str = "", limit: int = 50) -> Page:
+def page(queryset: QuerySet, *, parts: Sequence[QuerySet] = (), cursor: str = "", limit: int = 50) -> Page:
     """The page of `queryset` (rows whose id is a UUIDv7) at `cursor`: "<id>" older than, "~<id>" newer than that row.
 
+    parts: the same rows as several queries that each walk one index, where no index serves the whole.
     An unreadable cursor gives the first page.
     """
     back, edge = cursor.startswith("~"), parse_id(cursor.lstrip("~"))
+    whole = [part.order_by() for part in parts or (queryset,)]
     if edge and back:
-        found = _ids(queryset.filter(id__gt=edge).order_by("id"), limit + 1)
+        found = _ids([part.filter(id__gt=edge) for part in whole], limit + 1, order="id")
         ids, newer, older = found[:limit][::-1], len(found) > limit, True
     else:
-        found = _ids((queryset.filter(id__lt=edge) if edge else queryset).order_by("-id"), limit + 1)
+        found = _ids([part.filter(id__lt=edge) if edge else part for part in whole], limit + 1, order="-id")
         ids, newer, older = found[:limit], edge is not None, len(found) > limit
     rows = list(queryset.filter(pk__in=ids).order_by("-id")) if ids else []
     return Page(rows, next=f"{ids[-1]}" if ids and older else "", previous=f"~{ids[0]}" if ids and newer else "")
 
 
-def _ids(queryset: QuerySet, count: int) -> list[Any]:
+def _ids(parts: Sequence[QuerySet], count: int, *, order: str) -> list[Any]:
     """Ids alone need no joins: with them a planner may begin at the wrong table."""
-    return list(queryset.values_list("pk", flat=True)[:count])
+    if len(parts) == 1:
+        return list(parts[0].order_by(order).values_list("pk", flat=True)[:count])
+    # SQLite knows no LIMIT within a UNION, but one within a subquery.
+    first, *others = [
+        part.model._default_manager.filter(pk__in=part.order_by(order).values("pk")[:count]).values_list(
+            "pk", flat=True
+        )
+        for part in parts
+    ]
+    return list(first.union(*others).order_by("pk" if order == "id" else "-pk")[:count])
 
 
 def capped_count(queryset: QuerySet, *others: QuerySet, cap: int = COUNTED) -> int:
