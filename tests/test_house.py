@@ -15,7 +15,18 @@ DOWNHILL = {
     "intake": {"gelatoconnect.lib", "orders"},
     "shipping": {"gelatoconnect.lib", "orders"},
 }
-LAYERS = ["lifecycle", "drafts", "models", "search", "events", "services", "webhooks", "notifications"]
+LAYERS = [
+    "lifecycle",
+    "drafts",
+    "models",
+    "search",
+    "events",
+    "services",
+    "payloads",
+    "webhooks",
+    "mails",
+    "notifications",
+]
 
 
 def sources(package: str) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from django.core import mail
 from intake.models import OrderRequest
 from orders.events import sweep
 from orders.models import Delivery, Event, Order, Trigger
-from orders.notifications import payload
+from orders.payloads import payload
 from tests.conftest import ApiClient
 
 Body = Callable[..., dict[str, Any]]

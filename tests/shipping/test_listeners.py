@@ -10,7 +10,7 @@ from gelatoconnect.lib import storage
 from orders import search
 from orders.events import LISTENERS, deliver, replay, sweep
 from orders.models import Delivery, Event, Order, Trigger
-from orders.notifications import payload
+from orders.payloads import payload
 from orders.services import amend, move
 from shipping import carriers
 from shipping.carriers.base import Booking, Carrier, Failed, Parcel
