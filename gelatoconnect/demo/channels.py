@@ -73,6 +73,14 @@ def open_folder(*, customer: Customer, order: dict[str, Any], print_file: bytes)
     return Connector.objects.create(name=name, type="folder", customer=customer, settings=json.dumps(config))
 
 
+def table_of(*, file_url: str) -> bytes:
+    """A CSV file of three orders; the quantity of the last one is a word."""
+    head = "orderReferenceId;productUid;quantity;fileUrl;firstName;lastName;addressLine1;postCode;city;country;currency"
+    to = "Lena;Koch;Am Weg 3;53111;Bonn;DE;EUR"
+    rows = [f"SPRING-{number};card-a6;{count};{file_url};{to}" for number, count in enumerate(("10", "25", "a few"), 1)]
+    return "\n".join([head, *rows]).encode()
+
+
 def leave(connector: Connector) -> None:
     """The other side was there only for the demo."""
     connector.settings = settings_of(connector.type, base=NOWHERE)

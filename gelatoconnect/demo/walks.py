@@ -21,7 +21,7 @@ from gelatoconnect.demo.channels import SETTINGS, elsewhere
 from gelatoconnect.demo.shop import CUSTOMERS, FILES, METHODS, PEOPLE, PRODUCTS
 from gelatoconnect.demo.stage import REAL_NOW, Clock, outside, running
 from gelatoconnect.lib.secrets import hashed
-from intake import pipeline, polling
+from intake import imports, pipeline, polling
 from intake.connectors.base import Incoming
 from intake.models import ApiKey, Connector
 from orders.events import sweep
@@ -78,6 +78,7 @@ class Demo:
             for number, name in enumerate(SETTINGS, 1):
                 self._by_channel(name, number)
             self._by_folder()
+            self._by_import()
             self._unmapped()
             sweep(seconds=60)
         # Its receiver ran only for the demo.
@@ -212,7 +213,17 @@ class Demo:
         connector = channels.open_folder(customer=acme, order=channels.FILE, print_file=self.contents["/card-a6.pdf"])
         polling.pull(connector)
         sweep(seconds=60)
-        self._advance(Order.objects.get(connector=connector.pk), to="created")
+        self._advance(Order.objects.get(connector=connector.pk), to="shipped")
+
+    def _by_import(self) -> None:
+        """Two orders in one file, as a person brings them in the browser, and one row in which something is wrong."""
+        rows = channels.table_of(file_url=f"{self.base}/card-dots.pdf")
+        found = imports.bring(rows, file_name="spring-cards.csv", customer=Customer.objects.get(reference="acme"),
+                              by="user:manager", email="orders@acme.example")  # fmt: skip
+        imports.start(found, by="user:manager")
+        sweep(seconds=60)
+        for order in Order.objects.filter(channel="csv", status="created"):
+            self._advance(order, to="shipped")
 
     def _unmapped(self) -> None:
         """Names that nobody has mapped to a product yet, and the requests that wait for it."""
