@@ -408,9 +408,7 @@ class Trigger(Identified):
     template = models.TextField(
         blank=True, help_text="Jinja2; empty: the standard payload, or the standard text of a mail"
     )
-    subject = models.CharField(
-        max_length=200, blank=True, help_text="Of a mail, Jinja2; empty: what happened"
-    )
+    subject = models.CharField(max_length=200, blank=True, help_text="Of a mail, Jinja2; empty: what happened")
     html = models.TextField("HTML", blank=True, help_text="Of a mail, Jinja2, beside its text; empty: the standard one")
     headers = EncryptedField(blank=True, help_text="More headers of a webhook, a line each: Name: value")
     secret = EncryptedField(blank=True, default=new_signing_secret, help_text="Signs webhooks (Standard Webhooks 1.0)")
