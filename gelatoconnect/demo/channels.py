@@ -75,7 +75,8 @@ def open_folder(*, customer: Customer, order: dict[str, Any], print_file: bytes)
 
 def table_of(*, file_url: str) -> bytes:
     """A CSV file of three orders; the quantity of the last one is a word."""
-    head = "orderReferenceId;productUid;quantity;fileUrl;firstName;lastName;addressLine1;postCode;city;country;currency;retailPriceInclVat"
+    head = "orderReferenceId;productUid;quantity;fileUrl;firstName;lastName;addressLine1;postCode;city;country"
+    head += ";currency;retailPriceInclVat"
     to = "Lena;Koch;Am Weg 3;53111;Bonn;DE;EUR;4,90"
     rows = [f"SPRING-{number};card-a6;{count};{file_url};{to}" for number, count in enumerate(("10", "25", "a few"), 1)]
     return "\n".join([head, *rows]).encode()
