@@ -1,0 +1,57 @@
+"""`python -m bench.faults`: make the faults, read the history afterwards, print the report; 1 when a mark is missed.
+
+chaos   orders while processes are killed and frozen, the broker killed and flushed, the database restarted
+broker  orders while the broker is off, then frozen
+points  the process killed after each commit and around each effect
+"""
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.faults import chaos
+from bench.faults.nemesis import Faults
+from bench.report import Table, machine
+
+DATABASES = ("sqlite", "postgresql")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("chaos", "broker", "points"):
+        command = commands.add_parser(name)
+        command.add_argument("--database", choices=DATABASES, help="only on this one; both, if not said")
+        command.add_argument("--json", type=Path, metavar="FILE", help="keep the figures here as well")
+    storm = commands.choices["chaos"]
+    storm.add_argument("--minutes", type=float, default=3, metavar="N", help="how long the faults go on (3)")
+    storm.add_argument("--rate", type=float, default=20, metavar="N", help="orders a second (20)")
+    storm.add_argument(
+        "--share", type=float, default=0.25, metavar="N", help="of the orders that go on to Shipped (0.25)"
+    )
+    storm.add_argument("--scale", type=float, default=1, metavar="N", help="of the faults: 0.1 is a tenth of them (1)")
+    storm.add_argument("--seed", type=int, default=1, metavar="N", help="the same plan of faults again (1)")
+    asked = parser.parse_args()
+    print(f"{machine()}, {datetime.now(UTC):%Y-%m-%d}", flush=True)
+    databases = [asked.database] if asked.database else list(DATABASES)
+    tables, good = {"chaos": storm_on}[asked.command](databases, asked)
+    print(*tables, sep="\n", flush=True)
+    if asked.json:
+        said = {"machine": machine(), "at": datetime.now(UTC).isoformat(), "good": good}
+        asked.json.write_text(json.dumps(said | {asked.command: [table.as_dict() for table in tables]}, indent=1))
+    sys.exit(0 if good else 1)
+
+
+def storm_on(databases: list[str], asked: argparse.Namespace) -> tuple[list[Table], bool]:
+    faults = Faults(*(round(count * asked.scale) for count in (50, 10, 10, 5, 5)))
+    wanted = chaos.Asked(asked.minutes, asked.rate, asked.share, faults, asked.seed)
+    runs = [chaos.run(database, wanted) for database in databases]
+    return [chaos.table(runs, wanted)], all(run.is_good for run in runs)
+
+
+if __name__ == "__main__":
+    main()
