@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from orders import notifications  # noqa: F401  # registers the triggers' listener
+from orders import notifications, replays  # noqa: F401  # registers their listeners
 from orders.events import Conclusion, listen
 from orders.lifecycle import Status
 from orders.models import Delivery, Order

@@ -22,7 +22,7 @@ from orders.payloads import Occasion, as_json, as_xml, rendered
 IN_HOUSE = frozenset(
     {"order.noted", "order.signed_off", "order.cancel_refused", "order.cancel_repeated", "order.forgotten",
      "request.received", "request.exported", "request.forgotten", "import.brought", "import.started", "import.ended",
-     "product.mapped"}
+     "product.mapped", "replay.started", "replay.continued"}
 )  # fmt: skip
 # What may be told. New kinds are told whether they stand here or not: this is for those who choose.
 KINDS = (

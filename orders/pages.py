@@ -1,6 +1,6 @@
 """What every staff page shares: who may see it, whose name its changes carry, and how a filter becomes a list page."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -103,10 +103,14 @@ def list_page(
     columns: Iterable[tuple[str, str]],
     tabs: Iterable[tuple[str, str, str, bool]] = (),
     csv_url: str = "",
+    parts: Sequence[QuerySet] = (),
 ) -> ListPage:
-    """One page of a filtered list. Its total is said only where it costs nothing: all on one page, or counted by its tab."""
+    """One page of a filtered list (parts: see lists.page).
+
+    Its total is said only where it costs nothing: all on one page, or counted by its tab.
+    """
     said = chosen.data
-    found = lists.page(chosen.qs, cursor=said.get("cursor", ""))
+    found = lists.page(chosen.qs, parts=parts, cursor=said.get("cursor", ""))
     chips = list(_chips(chosen))
     tabs = list(tabs)
     counted = [count for _, _, count, current in tabs if current and count and not chips]

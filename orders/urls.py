@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orders.views import acting, analytics, detail, lists, postbacks
+from orders.views import acting, analytics, detail, endpoints, lists, postbacks, replays
 
 app_name = "orders"
 urlpatterns = [
@@ -16,6 +16,11 @@ urlpatterns = [
     path("orders/<uuid:pk>/files/<uuid:file>/previews/<int:page>", detail.preview, name="preview"),
     path("postbacks", postbacks.delivery_list, name="deliveries"),
     path("postbacks/again", postbacks.replay, name="replay"),
+    path("postbacks/range", replays.replay_range, name="replay_range"),
+    path("postbacks/range/<uuid:pk>", replays.replay_progress, name="replay_progress"),
     path("postbacks/<uuid:pk>", postbacks.delivery_detail, name="delivery"),
+    path("postbacks/<uuid:pk>/attempts/<int:attempt>/html", postbacks.mail_html, name="mail_html"),
+    path("endpoints/<uuid:pk>", endpoints.endpoint, name="endpoint"),
+    path("endpoints/<uuid:pk>/on", endpoints.switch_on, name="endpoint_on"),
     path("analytics", analytics.analytics, name="analytics"),
 ]

@@ -1,23 +1,24 @@
-"""Postbacks: every delivery of an event, what was sent and what came back, and sending it again."""
+"""Postbacks: every delivery of an event, what was sent and what came back, why one waits, and sending it again."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
-import django_filters as filters
-from django import forms
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from gelatoconnect.lib import lists
 from gelatoconnect.lib.ids import parse_id
-from orders import events
-from orders.models import Attempt, Customer, Delivery, Trigger
-from orders.pages import MAX_SELECTED, BornFilter, asked, list_page, staff_only
+from orders import events, replays
+from orders.deliveries import VIEWS, DeliveryFilter, explain_waits, name_targets
+from orders.models import Attempt, Delivery
+from orders.pages import MAX_SELECTED, asked, list_page, staff_only
 from orders.texts import pretty
 from orders.timeline import title_of
 
@@ -30,58 +31,31 @@ COLUMNS = (
     ("Next attempt", "fit wide"),
     ("Time", "fit"),
 )
-TELLS_CUSTOMERS = "trigger"  # of all listeners this one; the others work inside the house
-
-
-class DeliveryFilter(BornFilter):
-    """Of one listener: the one that tells customers, unless another is named."""
-
-    listener = filters.ChoiceFilter(choices=lambda: [(name, name) for name in events.LISTENERS],
-                                    widget=forms.HiddenInput)  # fmt: skip
-    state = filters.MultipleChoiceFilter(choices=Delivery.State.choices, label="State")
-    trigger = filters.ModelChoiceFilter(
-        method="to_trigger", queryset=Trigger.objects.order_by("name"), label="Trigger", empty_label=""
-    )
-    customer = filters.ModelChoiceFilter("event__customer", queryset=Customer.objects.all(), label="Customer",
-                                         to_field_name="reference", empty_label="")  # fmt: skip
-    event = filters.CharFilter("event__kind", lookup_expr="startswith", label="Event, such as order.shipped")
-
-    class Meta:
-        model = Delivery
-        fields: list[str] = []
-
-    def __init__(self, data: Any, *args: Any, **kwargs: Any) -> None:
-        if data.get("listener") not in events.LISTENERS:
-            data = data.copy()
-            data["listener"] = TELLS_CUSTOMERS
-        super().__init__(data, *args, **kwargs)
-
-    def to_trigger(self, found: QuerySet[Delivery], _name: str, trigger: Trigger) -> QuerySet[Delivery]:
-        return found.filter(target=str(trigger.pk))
+MASK = "••••••••"
+# What may be seen of what is sent: the names of secrets never, whoever masked them before or forgot to.
+SECRET = re.compile(r"authori[sz]ation|cookie|token|secret|password|passwd|api-?_?key|access-?_?key|^sig$|^key$", re.I)
 
 
 @staff_only("orders.view_delivery")
 @require_GET
 def delivery_list(request: HttpRequest) -> HttpResponse:
-    chosen = DeliveryFilter(asked(request), queryset=Delivery.objects.select_related("event__customer", "order"))
-    tabs = [
-        ("To customers" if name == TELLS_CUSTOMERS else name.capitalize(), f"?listener={name}", "",
-         name == chosen.data["listener"])
-        for name in sorted(events.LISTENERS, key=lambda name: (name != TELLS_CUSTOMERS, name))
-    ]  # fmt: skip
-    page = list_page(chosen, title="Postbacks", columns=COLUMNS, tabs=tabs)
-    name_targets(page.rows)
+    chosen = DeliveryFilter(asked(request), queryset=_known())
+    current = chosen.data.get("view") if chosen.data.get("view") in VIEWS else "all"
+    tabs = [(label, "?" if name == "all" else f"?view={name}", "", name == current) for name, label in VIEWS.items()]
+    page = list_page(chosen, title="Postbacks", columns=COLUMNS, tabs=tabs, parts=chosen.parts)
+    explain_waits(name_targets(page.rows))
     again = request.user.has_perm("orders.replay_delivery")
     return render(
         request,
-        "list.html",
+        "orders/deliveries.html",
         {
             "section": "postbacks",
             "page": page,
             "row_template": "orders/_delivery_row.html",
             "bulk_url": reverse("orders:replay"),
             "bulk_moves": [("replay", "Send again", "")] if again else [],
-            "empty_text": "As soon as an event is told to a customer's trigger, it stands here.",
+            "range_url": f"{reverse('orders:replay_range')}?{_range_of(chosen)}" if again else "",
+            "empty_text": "As soon as something follows an event, it stands here.",
         },
     )
 
@@ -89,8 +63,9 @@ def delivery_list(request: HttpRequest) -> HttpResponse:
 @staff_only("orders.view_delivery")
 @require_GET
 def delivery_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
-    delivery = get_object_or_404(Delivery.objects.select_related("event__customer", "order"), pk=pk)
-    name_targets([delivery])
+    delivery = get_object_or_404(_known(), pk=pk)
+    explain_waits(name_targets([delivery]))
+    listener = events.LISTENERS.get(delivery.listener)
     return render(
         request,
         "orders/delivery.html",
@@ -98,46 +73,92 @@ def delivery_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
             "section": "postbacks",
             "title": title_of(delivery.event.kind),
             "delivery": delivery,
+            "attempts_most": len(listener.delays) + 1 if listener else None,
             "event_data": pretty(delivery.event.data),
             "tries": [_told(attempt) for attempt in delivery.tries.order_by("-at", "-pk")],
         },
     )
 
 
+@staff_only("orders.view_delivery")
+@require_GET
+def mail_html(request: HttpRequest, pk: UUID, attempt: int) -> HttpResponse:
+    """The HTML of a mail as its reader sees it. It runs no script, asks nothing of the network and knows no session."""
+    found = get_object_or_404(Attempt, delivery=pk, pk=attempt)
+    html = (found.report.get("request") or {}).get("html")
+    if not isinstance(html, str) or not html:
+        raise Http404
+    response = HttpResponse(html)
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    response["X-Content-Type-Options"], response["Referrer-Policy"] = "nosniff", "no-referrer"
+    return response
+
+
 @staff_only("orders.replay_delivery")
 @require_POST
 def replay(request: HttpRequest) -> HttpResponse:
-    """Send the selected deliveries again: those that are still due come by themselves."""
+    """Send the selected deliveries again; those that wait for their next attempt are tried now."""
     ids = request.POST.getlist("ids")
     if not 0 < len(ids) <= MAX_SELECTED:
         messages.error(request, f"Select between 1 and {MAX_SELECTED} deliveries.")
         return redirect("orders:deliveries")
     chosen = lists.rows_by_id(Delivery, ids)
-    waiting = chosen.filter(state=Delivery.State.DUE).count()
-    count = events.replay(chosen)
-    said = f"{count} will be sent again at once." + (f" Due anyway: {waiting}." if waiting else "")
+    found, count = chosen.count(), replays.again(chosen)
+    said = f"{count} will be sent again at once." + (f" Being sent anyway: {found - count}." if found > count else "")
     messages.success(request, said) if count else messages.info(request, said)
     only = parse_id(ids[0]) if len(ids) == 1 else None
-    return redirect("orders:delivery", only) if only and (count or waiting) else redirect("orders:deliveries")
+    return redirect("orders:delivery", only) if only and found else redirect("orders:deliveries")
 
 
-def name_targets(deliveries: Iterable[Delivery]) -> list[Delivery]:
-    """Say on each delivery whom it goes to (`to`): the trigger, or the listener inside the house."""
-    deliveries = list(deliveries)
-    triggers = Trigger.objects.in_bulk([id for each in deliveries if (id := parse_id(each.target))])
-    for each in deliveries:
-        each.to = triggers.get(parse_id(each.target)) or each.listener  # type: ignore[attr-defined]
-    return deliveries
+def _known() -> QuerySet[Delivery]:
+    return Delivery.objects.select_related("event__customer", "order")
 
 
+def _range_of(chosen: DeliveryFilter) -> str:
+    """What the list shows, as the question of the range's page."""
+    said = {name: chosen.data.get(name) for name in ("listener", "trigger", "customer", "event", "since", "until")}
+    return urlencode({name: value for name, value in said.items() if value})
+
+
+# --- attempts -----------------------------------------------------------------------------------------
 def _told(attempt: Attempt) -> dict[str, Any]:
-    """An attempt with what was sent and what came back, each as text."""
-    sent, answer = attempt.report.get("request") or {}, attempt.report.get("answer") or {}
-    return {
-        "attempt": attempt,
-        "sent": {name: value for name, value in sent.items() if name not in ("headers", "body")},
-        "headers": sent.get("headers") or {},
+    """An attempt with everything that was said in it: what was sent and what came back, in turn."""
+    report = attempt.report if isinstance(attempt.report, dict) else {}
+    talk = [*(report.get("before") or []), report]
+    return {"attempt": attempt, "exchanges": [each for said in talk if (each := _exchange(said))]}
+
+
+def _exchange(said: dict[str, Any]) -> dict[str, Any]:
+    """One request and its answer, as text; empty when there was none."""
+    sent, answer = said.get("request") or {}, said.get("answer") or {}
+    shown = ("headers", "body", "html", "method", "url")
+    found = {
+        "method": sent.get("method") or "",
+        "url": masked_url(str(sent.get("url") or "")),
+        "facts": [(name, value) for name, value in sent.items() if name not in shown and value],
+        "headers": list(masked(sent.get("headers") or {})),
         "body": pretty(sent.get("body") or ""),
-        "answer": answer,
+        "html": pretty(sent.get("html") or ""),
+        "status": answer.get("status"),
+        "answer_headers": list(masked(answer.get("headers") or {})),
         "answer_body": pretty(answer.get("body") or ""),
     }
+    return found if any(found.values()) else {}
+
+
+def masked(headers: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in headers.items():
+        yield name, MASK if SECRET.search(name) else str(value)
+
+
+def masked_url(url: str) -> str:
+    """Without a password, and without the values of parameters that are named like secrets."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        query = [(name, MASK if SECRET.search(name) else value) for name, value in parse_qsl(parts.query, True)]
+    except ValueError:
+        return url
+    said = urlencode(query).replace(quote(MASK), MASK) if any(value == MASK for _, value in query) else parts.query
+    where = f"{MASK}@{host}" if "@" in parts.netloc else parts.netloc
+    return urlunsplit((parts.scheme, where, parts.path, said, parts.fragment))
