@@ -7,6 +7,8 @@ from pathlib import Path
 import dj_database_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+from gelatoconnect.lib import logs
+
 
 
 def flag(name: str, default: bool = False) -> bool:
@@ -63,6 +65,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "gelatoconnect.lib.logs.RequestLog",
+    "gelatoconnect.operations.views.Probes",
+    "gelatoconnect.operations.requests.Timed",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -210,10 +215,15 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO")},
-}
+# --- what is logged, and who may measure -----------------------------------------------------------
+LOG_FORMAT = os.environ.get("LOG_FORMAT") or ("line" if DEBUG else "json")
+LOGGING = logs.configuration(format=LOG_FORMAT, level=os.environ.get("LOG_LEVEL") or "INFO")
+METRICS_TOKEN = os.environ.get("METRICS_TOKEN") or ""  # empty: /metrics answers this machine only
+READY_SECONDS = number("READY_SECONDS", 300)  # that a delivery may be overdue while all counts as well
+
+# --- how long things are kept, in days after the order's end; 0: for ever -----------------------------
+RETAIN_RECIPIENT_DAYS = number("RETAIN_RECIPIENT_DAYS", 0)
+RETAIN_BODY_DAYS = number("RETAIN_BODY_DAYS", 90)
+RETAIN_FILE_DAYS = number("RETAIN_FILE_DAYS", 90)
+RETAIN_DELIVERY_DAYS = number("RETAIN_DELIVERY_DAYS", 90)
+RETAIN_IMPORT_DAYS = number("RETAIN_IMPORT_DAYS", 30)
