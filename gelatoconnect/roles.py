@@ -17,6 +17,8 @@ ROLES: dict[str, list[str]] = {
         "orders.export_order",
         "orders.view_analytics",
         "orders.replay_delivery",
+        "orders.add_trigger",
+        "orders.change_trigger",
         "intake.process_orderrequest",
         "orders.add_customerproduct",
         "orders.change_customerproduct",

@@ -1,49 +1,22 @@
-"""Settings of orders in the admin: customers, products, shipment methods, triggers. Orders themselves have their pages."""
+"""Settings of orders in the admin: customers, products, shipment methods. Orders and triggers have pages of their own."""
 
-import re
-from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
-from babel import Locale
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.widgets import AdminTextInputWidget
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
 
-from orders.forms import OptionsField, is_web_address
+from gelatoconnect.lib.ids import parse_id
+from orders.forms import OptionsField, WordsField, countries_field, is_web_address
 from orders.models import Customer, CustomerProduct, Product, ShipmentMethod, Trigger
 
-NO_COUNTRIES = {"EU", "EZ", "UN", "ZZ"}  # regions that CLDR lists beside the countries
-COUNTRIES = {str(code) for code in Locale("en").territories if re.fullmatch("[A-Z]{2}", str(code))} - NO_COUNTRIES
 FORMATS = {"pdf", "jpeg", "png", "tiff"}
 PROFILES = (("digital", "Digital"), ("sheetfed", "Sheetfed offset"), ("large_format", "Large format"))
-
-
-class WordsField(forms.CharField):
-    """A list of words, edited as text: "DE, NO". known: which there are; fold: how they are written."""
-
-    def __init__(self, *, known: set[str] | None = None, fold: Callable[[str], str] = str, **kwargs: Any) -> None:
-        self.known, self.fold = known, fold
-        super().__init__(required=False, **kwargs)
-
-    def prepare_value(self, value: Any) -> Any:
-        return ", ".join(value) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
-        return [self.fold(word.strip()) for word in (value or "").split(",") if word.strip()]
-
-    def validate(self, value: Any) -> None:
-        if unknown := [word for word in value if self.known is not None and word not in self.known]:
-            raise ValidationError(f"Not known: {', '.join(unknown)}.")
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return (initial or []) != self.to_python(data)
-
-
-def countries_field() -> WordsField:
-    return WordsField(known=COUNTRIES, fold=str.upper, help_text="ISO 3166-1 codes, as in DE, NO; empty: everywhere")
 
 
 class CustomerForm(forms.ModelForm):
@@ -77,22 +50,6 @@ class ProductForm(forms.ModelForm):
         return said
 
 
-class TriggerForm(forms.ModelForm):
-    class Meta:
-        model = Trigger
-        fields = ("name", "customer", "event", "channel", "address", "retry", "active")
-
-    def clean(self) -> dict[str, Any]:
-        """The address is one of its channel."""
-        said = super().clean() or self.cleaned_data
-        check = is_web_address if said.get("channel") == Trigger.Channel.WEBHOOK else validate_email
-        try:
-            check(said.get("address", ""))
-        except ValidationError as error:
-            self.add_error("address", error)
-        return said
-
-
 class CustomerProductForm(forms.ModelForm):
     variant = OptionsField(
         label="Their options",
@@ -121,31 +78,22 @@ class CustomerProducts(admin.StackedInline):
     autocomplete_fields = ("product",)
 
 
-class Triggers(admin.TabularInline):
-    model = Trigger
-    form = TriggerForm
-    extra = 0
-
-
-def tell_secret(request: HttpRequest, trigger: Trigger) -> None:
-    """The secret of a trigger that was just made; never again."""
-    if trigger.channel == Trigger.Channel.WEBHOOK:
-        messages.warning(request, f"{trigger.name} signs with {trigger.secret} - this is not shown again.")
-
-
 @admin.register(Customer)
 class CustomerAdmin(admin.ModelAdmin):
     form = CustomerForm
     list_display = ("name", "reference", "active", "requires_approval", "sla_days")
     list_filter = ("active",)
     search_fields = ("name", "reference")
-    inlines = (CustomerProducts, Triggers)
+    readonly_fields = ("triggers",)
+    inlines = (CustomerProducts,)
 
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        super().save_formset(request, form, formset, change)
-        for made in formset.new_objects:
-            if isinstance(made, Trigger):
-                tell_secret(request, made)
+    @admin.display(description="Triggers")
+    def triggers(self, customer: Customer) -> str:
+        """They have a page of their own."""
+        if customer._state.adding:
+            return "-"
+        link = f"{reverse('orders:triggers')}?customer={quote(customer.reference)}"
+        return format_html('<a href="{}">Who is told of this customer\'s events</a>', link)
 
 
 @admin.register(Product)
@@ -174,13 +122,19 @@ class ShipmentMethodAdmin(admin.ModelAdmin):
 
 @admin.register(Trigger)
 class TriggerAdmin(admin.ModelAdmin):
-    form = TriggerForm
-    list_display = ("name", "customer", "event", "channel", "address", "active")
-    list_filter = ("channel", "active")
-    search_fields = ("name", "address", "customer__name")
-    autocomplete_fields = ("customer",)
+    """In the settings' menu only: triggers are edited on pages of their own."""
 
-    def save_model(self, request: HttpRequest, obj: Trigger, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        if not change:
-            tell_secret(request, obj)
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return redirect("orders:triggers")
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return redirect("orders:trigger-new")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        id = parse_id(object_id)
+        return redirect("orders:trigger", id) if id else redirect("orders:triggers")
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        return self.change_view(request, object_id)

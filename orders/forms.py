@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from babel import Locale
 from django import forms
 from django.core.validators import RegexValidator
 from django.utils import timezone
@@ -19,6 +20,8 @@ from orders.models import Address, Order, Product, ShipmentMethod
 # Lenient: hosts of the house's own network have no dots. Whether it may be reached is judged when it is.
 is_web_address = RegexValidator(r"^https?://\S+$", "This is no web address: it begins with https:// or http://.")
 
+NO_COUNTRIES = {"EU", "EZ", "UN", "ZZ"}  # regions that CLDR lists beside the countries
+COUNTRIES = {str(code) for code in Locale("en").territories if re.fullmatch("[A-Z]{2}", str(code))} - NO_COUNTRIES
 ADDRESS_LABELS = {"address_line1": "Address line 1", "address_line2": "Address line 2", "post_code": "Postcode",
                   "email": "E-mail", "federal_tax_id": "Federal tax id", "state_tax_id": "State tax id"}  # fmt: skip
 # What judges an address; the apps above add to it, as they do for events.
@@ -66,6 +69,31 @@ class OptionsField(forms.CharField):
         if any(not sign or not name.strip() for name, sign, _ in pairs):
             return None
         return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+class WordsField(forms.CharField):
+    """A list of words, edited as text: "DE, NO". known: which there are; fold: how they are written."""
+
+    def __init__(self, *, known: set[str] | None = None, fold: Callable[[str], str] = str, **kwargs: Any) -> None:
+        self.known, self.fold = known, fold
+        super().__init__(required=False, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
+        return [self.fold(word.strip()) for word in (value or "").split(",") if word.strip()]
+
+    def validate(self, value: Any) -> None:
+        if unknown := [word for word in value if self.known is not None and word not in self.known]:
+            raise forms.ValidationError(f"Not known: {', '.join(unknown)}.")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return (initial or []) != self.to_python(data)
+
+
+def countries_field() -> WordsField:
+    return WordsField(known=COUNTRIES, fold=str.upper, help_text="ISO 3166-1 codes, as in DE, NO; empty: everywhere")
 
 
 class ReasonForm(forms.Form):

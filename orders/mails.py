@@ -13,6 +13,7 @@ from orders.models import Trigger
 from orders.payloads import Occasion, rendered
 
 LONGEST_SUBJECT = 200  # characters
+KEPT = 100_000  # characters of what was sent
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 # Not the fault of what is sent: the operator mends it, and the mail goes out.
 _OUR_FAULT = (smtplib.SMTPAuthenticationError, smtplib.SMTPConnectError, smtplib.SMTPHeloError)
@@ -94,7 +95,8 @@ def _html(trigger: Trigger, context: dict[str, Any], text: str) -> str:
 
 def send(mail: EmailMultiAlternatives, *, report: dict[str, Any]) -> None:
     """Hand it to the mail server. Raises Permanent for what it refuses for good (5xx), TryLater for all else."""
-    report["request"] = {"to": ", ".join(mail.to), "subject": mail.subject, "body": mail.body}
+    html = next((str(content)[:KEPT] for content, kind in mail.alternatives if kind == "text/html"), "")
+    report["request"] = {"to": ", ".join(mail.to), "subject": mail.subject, "body": str(mail.body)[:KEPT], "html": html}
     mail.connection = get_connection("orders.mails.Backend") if settings.EMAIL_BACKEND == SMTP else None
     try:
         mail.send()

@@ -135,7 +135,7 @@ def make(trigger: Trigger, occasion: Occasion) -> Body | EmailMultiAlternatives:
 def _refuse_malformed(text: str, content_type: str) -> None:
     """What calls itself JSON or XML is such; anything else may be anything, but not nothing."""
     if not text.strip():
-        raise _malformed("The template makes nothing of this event.", "Let it make the body of the call.")
+        raise _malformed(text, "The template makes nothing of this event.", "Let it make the body of the call.")
     kind = content_type.partition(";")[0].strip().lower()
     try:
         if kind.endswith("json"):
@@ -148,14 +148,24 @@ def _refuse_malformed(text: str, content_type: str) -> None:
         line = int(found[1]) if (found := re.search(r"line (\d+)", message)) else 0
         shown = next(iter(text.splitlines()[line - 1 : line]), "").strip()[:120] if line else ""
         raise _malformed(
+            text,
             f"{message.rstrip('.')}: {shown}" if shown else message,
             "Write values with | tojson." if words == "JSON" else "Write values with | xml.",
             **({"outputLine": line} if line else {}),
         ) from None
 
 
-def _malformed(message: str, hint: str, **details: Any) -> Rejected:
-    return Rejected([Problem("TEMPLATE_OUTPUT", message, hint=hint, details={"template": "template", **details})])
+class Malformed(Rejected):
+    """text: what the template made."""
+
+    text = ""
+
+
+def _malformed(text: str, message: str, hint: str, **details: Any) -> Malformed:
+    problem = Problem("TEMPLATE_OUTPUT", message, hint=hint, details={"template": "template", **details})
+    refusal = Malformed([problem])
+    refusal.text = text
+    return refusal
 
 
 # --- trying it ---------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orders.views import acting, analytics, detail, endpoints, lists, postbacks, replays
+from orders.views import acting, analytics, detail, endpoints, lists, mailbox, postbacks, replays, triggers
 
 app_name = "orders"
 urlpatterns = [
@@ -22,5 +22,14 @@ urlpatterns = [
     path("postbacks/<uuid:pk>/attempts/<int:attempt>/html", postbacks.mail_html, name="mail_html"),
     path("endpoints/<uuid:pk>", endpoints.endpoint, name="endpoint"),
     path("endpoints/<uuid:pk>/on", endpoints.switch_on, name="endpoint_on"),
+    path("triggers", triggers.trigger_list, name="triggers"),
+    path("triggers/new", triggers.edit, name="trigger-new"),
+    path("triggers/mails/<slug:token>", triggers.mail_preview, name="trigger-mail"),
+    path("triggers/<uuid:pk>", triggers.edit, name="trigger"),
+    path("triggers/<uuid:pk>/secret", triggers.exchange, name="trigger-secret"),
+    path("triggers/<uuid:pk>/delete", triggers.delete, name="trigger-delete"),
+    path("mailbox", mailbox.mail_list, name="mailbox"),
+    path("mailbox/<str:file>/<int:number>", mailbox.mail_detail, name="mail"),
+    path("mailbox/<str:file>/<int:number>/html", mailbox.mail_html, name="mail-html"),
     path("analytics", analytics.analytics, name="analytics"),
 ]

@@ -33,9 +33,15 @@ def post(trigger: Trigger, body: bytes, *, content_type: str, id: str, report: d
         answer = http.send(trigger.address, method=trigger.method, body=body, headers={**more, **ours}, seconds=seconds)
     except http.Failed as failure:
         raise (Permanent if failure.permanent else TryLater)(f"{failure.code}: {failure.message}") from failure
-    report["answer"] = {"status": answer.status, "body": answer.body.decode(errors="replace")}
+    report["answer"] = {"status": answer.status, "headers": _kept(answer.headers),
+                        "body": answer.body.decode(errors="replace").replace("\0", "")}  # fmt: skip
     if not 200 <= answer.status < 300:
         raise TryLater(f"The receiver answered {answer.status}.", after=answer.retry_after)
+
+
+def _kept(headers: dict[str, str]) -> dict[str, str]:
+    """The first of an answer's headers: a stranger says how many there are."""
+    return {name[:60]: value[:300].replace("\0", "") for name, value in list(headers.items())[:30]}
 
 
 def signed(id: str, timestamp: int, body: bytes, *, secret: str, former: str = "") -> dict[str, str]:

@@ -1,10 +1,7 @@
 """Webhooks and mail, against a real receiver; signatures are verified by the independent library."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -16,41 +13,7 @@ from orders import webhooks
 from orders.events import LISTENERS, sweep
 from orders.models import Attempt, Customer, Delivery, Order, Trigger
 from orders.services import amend, move
-
-
-class Receiver:
-    """A customer's endpoint: keeps what it gets; `answers` are given one by one, then 200."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        self.answers: list[tuple[int, dict[str, str]]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
-                status, headers = outer.answers.pop(0) if outer.answers else (200, {})
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": "0"}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
-
-
-@pytest.fixture
-def receiver(settings: Any) -> Iterator[Receiver]:
-    receiver = Receiver()
-    settings.FETCH_ALLOWED_HOSTS = [f"127.0.0.1:{receiver.server.server_port}"]
-    yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
+from tests.orders.receiver import Receiver
 
 
 @pytest.fixture(autouse=True)
