@@ -10,6 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django_fsm import TransitionNotAllowed
 
+from gelatoconnect.lib import logs
 from gelatoconnect.lib.ids import parse_id
 from gelatoconnect.lib.problems import Problem, Rejected, errors
 from intake import privacy
@@ -50,6 +51,7 @@ def submit(request: OrderRequest, asked: Submit, *, by: str) -> Outcome:
         if asked.source_id and (known := _source(connector, asked.source_id)):  # another one was quicker
             return _again(request, asked, known, by=by)
         raise
+    logs.note(order=order.pk)
     if asked.source_id:
         _look_once_more(connector, asked.source_id, by=by)
     return Outcome(request.answer_status or 201, order=order, answer=request.answer, request=request.pk)

@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from gelatoconnect.lib import limits, strict
+from gelatoconnect.lib import limits, logs, strict
 from gelatoconnect.lib.problems import Problem, Rejected
 from intake import pipeline
 from intake.connectors import CONNECTOR_TYPES, config_of
@@ -30,6 +30,7 @@ def door(request: HttpRequest, connector: UUID, rest: str = "") -> HttpResponse:
     kind = CONNECTOR_TYPES.get(found.type) if found else None
     if found is None or kind is None or not kind.methods:
         return HttpResponse("There is no connector at this address.", status=404, content_type="text/plain")
+    logs.note(connector=found.name)
     if request.method not in kind.methods:
         return HttpResponse(status=405, headers={"Allow": ", ".join(kind.methods)})
     headers = {name.lower(): value for name, value in request.headers.items()}

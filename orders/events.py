@@ -22,7 +22,7 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 from django_fsm import TransitionNotAllowed
 
-from gelatoconnect.lib import later
+from gelatoconnect.lib import later, logs
 from gelatoconnect.lib.failpoints import reached
 from orders.models import Attempt, Customer, Delivery, Event, Order
 
@@ -128,6 +128,12 @@ def deliver(pk: UUID) -> bool:
     delivery = _claim(pk)
     if delivery is None:
         return False
+    with logs.bound(delivery=pk, order=delivery.order_id, listener=delivery.listener):
+        _attempt(delivery)
+    return True
+
+
+def _attempt(delivery: Delivery) -> None:
     reached("deliver.claimed")
     started, at = monotonic(), timezone.now()
     conclude: Conclusion | None = None
@@ -139,10 +145,9 @@ def deliver(pk: UUID) -> bool:
             reached("deliver.done")
     except Exception as error:
         if not isinstance(error, TryLater | Permanent):
-            log.exception("Delivery %s to %s failed", pk, delivery.listener)
+            log.exception("Delivery %s to %s failed", delivery.pk, delivery.listener)
         failure = error
     _end(delivery, conclude, failure, at=at, milliseconds=int((monotonic() - started) * 1000))
-    return True
 
 
 def _listener_of(delivery: Delivery) -> Listener:
