@@ -15,6 +15,7 @@ from celery.signals import worker_init
 from django.conf import settings
 
 from gelatoconnect.lib import broker, later
+from gelatoconnect.operations import heartbeats
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gelatoconnect.settings")
 
@@ -41,6 +42,9 @@ TIMETABLE = [
     Every(3600, "forget recipients", "orders.privacy.forget_due"),
     Every(3600, "clear downloads", "gelatoconnect.lib.storage.clear_incoming"),
 ]
+    Every(3600, "erase what is old", "gelatoconnect.retention.erase_due"),
+    Every(10, "heartbeat", "gelatoconnect.operations.heartbeats.beat"),
+    Every(15, "count totals", "gelatoconnect.operations.totals.count"),
 
 app = Celery("gelatoconnect")
 app.set_default()
@@ -81,6 +85,7 @@ def sweep() -> None:
     """Deliver what is due for a spell. A worker that finds more than it can do at once wakes the next one."""
     events = import_module("orders.events")  # the models are loaded only after this module
     if len(events.due(limit=2)) > 1:
+    heartbeats.beat("worker")
         later.wake()
     until = monotonic() + SPELL
     events.sweep(seconds=SPELL)

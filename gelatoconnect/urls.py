@@ -8,6 +8,7 @@ from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView, TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from gelatoconnect.operations import views as operations
 from intake import api as intake_api
 from intake.doors import door
 from intake.uploads import upload
@@ -71,3 +72,7 @@ urlpatterns = [
 ]
 if settings.DEBUG:
     urlpatterns.append(path("styleguide/", TemplateView.as_view(template_name="styleguide.html")))
+    path("healthz", operations.healthz),
+    path("readyz", operations.readyz),
+    path("metrics", operations.figures),
+    path("status", operations.status_page, name="status"),

@@ -137,15 +137,19 @@ def _all_of(request: OrderRequest) -> bytes:
 
 
 # --- what is kept of an order on this side ----------------------------------------------------------------
-def blank(request: OrderRequest, *, problems: list[dict[str, Any]] | None = None) -> set[str]:
-    """What came and what was said of it; key and fingerprint stay. Says the contents that it needs no more."""
+def blank(request: OrderRequest, *, problems: list[dict[str, Any]] | None = None, events: bool = True) -> set[str]:
+    """What came and what was said of it; key and fingerprint stay. Says the contents that it needs no more.
+
+    events: also what events without an order tell of the request.
+    """
     gone = set(request.contents.values())
     request.body, request.fetched_body, request.mended_body = b"", None, None
     request.headers, request.contents, request.answer = {}, {}, _answer_of(request)
     request.problems = [privacy.without_words(each) for each in request.problems] if problems is None else problems
     request.save()
-    about = Event.objects.filter(order=None, id__gt=request.pk, data__request__id=str(request.pk))
-    privacy.erase_events(about)
+    if events:
+        about = Event.objects.filter(order=None, id__gt=request.pk, data__request__id=str(request.pk))
+        privacy.erase_events(about)
     return gone
 
 
@@ -158,7 +162,7 @@ def _answer_of(request: OrderRequest) -> str:
     return ""
 
 
-def _behind(order: Order) -> QuerySet[OrderRequest]:
+def behind(order: Order) -> QuerySet[OrderRequest]:
     """The requests that made the order, and those that were about it."""
     wanted = Q(order=order)
     if order.source_id and order.connector:
@@ -167,11 +171,11 @@ def _behind(order: Order) -> QuerySet[OrderRequest]:
 
 
 def _erase(order: Order) -> set[str]:
-    return {sha256 for request in _behind(order) for sha256 in blank(request)}
+    return {sha256 for request in behind(order) for sha256 in blank(request)}
 
 
 def _told(order: Order) -> list[dict[str, Any]]:
-    return [told(request) for request in _behind(order).order_by("id")]
+    return [told(request) for request in behind(order).order_by("id")]
 
 
 def told(request: OrderRequest) -> dict[str, Any]:

@@ -166,10 +166,15 @@ def still_needed(contents: set[str]) -> set[str]:
 def remove(sha256: str) -> None:
     """A content and the pictures of its pages, from the disk; unless an order has come to need it meanwhile."""
     if not still_needed({sha256}):
-        storage.path_of(sha256).unlink(missing_ok=True)
-        shutil.rmtree(storage.previews_of(sha256), ignore_errors=True)
-        for keeper in KEEPERS:
-            keeper.drop(sha256)
+        drop(sha256)
+
+
+def drop(sha256: str) -> None:
+    """The same, whoever needs it."""
+    storage.path_of(sha256).unlink(missing_ok=True)
+    shutil.rmtree(storage.previews_of(sha256), ignore_errors=True)
+    for keeper in KEEPERS:
+        keeper.drop(sha256)
 
 
 # --- telling ------------------------------------------------------------------------------------------
