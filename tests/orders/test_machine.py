@@ -6,7 +6,6 @@ walks: `MACHINE_WALKS=2000 python -m pytest tests/orders/test_machine.py`.
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -30,6 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from bench.races import steps_off_the_graph
 from orders import events
 from orders.drafts import Address
 from orders.events import Conclusion, Listener, Permanent, TryLater, emit
@@ -317,18 +317,6 @@ def everything() -> tuple[dict[Any, Any], ...]:
     """All that a refusal, a fault or a late worker must leave as it was."""
     models = (Order, Event, Delivery, Attempt)
     return tuple({row[0]: row for row in model.objects.values_list()} for model in models)
-
-
-def steps_off_the_graph(told: Iterable[Event | Said]) -> Iterator[str]:
-    """What in a history is no arrow of the lifecycle, or does not begin where the last one ended."""
-    status = ""
-    for event in told:
-        if event.target:
-            arrow = (event.data.get("verb"), event.source, event.target)
-            born = not status and arrow in {(None, "", "received"), (None, "", "draft")}
-            if not born and (arrow not in ARROWS or event.source != status):
-                yield f"{event.sequence}: {arrow} after {status!r}"
-            status = event.target
 
 
 def test_whatever_is_done_in_whatever_order_the_history_is_whole(db: None) -> None:
