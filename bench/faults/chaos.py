@@ -21,7 +21,7 @@ from bench.faults.history import Findings, Sent
 from bench.faults.house import House, environment, open_house, own_broker, prepare
 from bench.faults.nemesis import Faults, Nemesis, brought_back, plan
 from bench.faults.receiver import Receiver, own_receiver
-from bench.faults.senders import sending
+from bench.faults.senders import TOLD, sending
 from bench.report import Table, percentile
 from gelatoconnect.lib.secrets import new_signing_secret
 
@@ -33,7 +33,7 @@ GIVE_UP = 300.0  # seconds for which that is waited for
 class Asked:
     minutes: float = 3.0
     rate: float = 20.0  # orders a second
-    share: float = 0.25  # of the good orders, how many go on to Shipped
+    share: float = 0.1  # of the good orders, how many are told by webhook and go on to Shipped
     faults: Faults = field(default_factory=Faults)
     seed: int = 1
 
@@ -69,16 +69,17 @@ class Run:
 
 
 @contextmanager
-def place(database: str, *, workers: int = 4) -> Iterator[Place]:
-    """database: sqlite (with the broker that the house brings) or postgresql (with a Redis of the run's own)."""
+def place(database: str, *, own: bool = False) -> Iterator[Place]:
+    """database: sqlite (with the broker that the house brings, unless it is to be the run's own) or postgresql (with a
+    Redis of the run's own)."""
     secret = new_signing_secret()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="faults-")))
         receiver = stack.enter_context(own_receiver(folder, secret))
         cluster = stack.enter_context(own_cluster()) if database == "postgresql" else None
-        broker = stack.enter_context(own_broker(folder)) if cluster else None
+        broker = stack.enter_context(own_broker(folder)) if cluster or own else None
         env = environment(folder, database=cluster.url if cluster else "", broker=broker.url if broker else "",
-                          receiver=receiver.host, workers=workers)  # fmt: skip
+                          receiver=receiver.host)  # fmt: skip
         prepare(env, receiver=receiver.host, secret=secret)
         house = stack.enter_context(open_house(env))
         name = "PostgreSQL, Redis" if cluster else "SQLite, its own broker"
@@ -110,7 +111,7 @@ def run(database: str, asked: Asked) -> Run:
         done = dict(nemesis.done)
         done["frozen past its lease"] = len(receiver.frozen())
     events = sum(len(order.facts) for order in stored)
-    findings = history.judge(sent, stored, hooks, left, arrows=arrows)
+    findings = history.judge(sent, stored, hooks, left, arrows=arrows, told=TOLD)
     return Run(here.name, sent, len(stored), events, len(hooks), history.repeated(hooks), done, findings, drain)
 
 
@@ -141,7 +142,7 @@ def psutil_errors_ignored() -> Iterator[None]:
 
 def table(runs: list[Run], asked: Asked) -> Table:
     found = Table(
-        f"chaos: {asked.minutes:g} minutes, {asked.rate:g} orders a second, {asked.share:.0%} of them on to Shipped",
+        f"chaos: {asked.minutes:g} minutes, {asked.rate:g} orders a second, {asked.share:.0%} told of and on to Shipped",
         ["", *(run.name for run in runs)],
     )
     for name, value in _rows():

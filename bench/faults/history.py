@@ -89,8 +89,8 @@ MARKS = {
 
 
 def judge(sent: Sequence[Sent], stored: Sequence[Stored], hooks: Sequence[Hook], left: Sequence[Left], *,
-          arrows: set[tuple[str, str]]) -> Findings:  # fmt: skip
-    """arrows: (source, target) of the lifecycle."""
+          arrows: set[tuple[str, str]], told: str = "scxf") -> Findings:  # fmt: skip
+    """arrows: (source, target) of the lifecycle. told: parts whose sender gets webhooks."""
     found = Findings()
     for mark in MARKS:
         found.missed[mark] = []
@@ -99,7 +99,7 @@ def judge(sent: Sequence[Sent], stored: Sequence[Stored], hooks: Sequence[Hook],
         _ended(found, order)
         for mark, finding in _chain(order, arrows):
             found.add(mark, finding)
-    _told(found, stored, hooks)
+    _told(found, [order for order in stored if order.reference[-1] in told], hooks)
     for each in left:
         if not is_overtaken(each):
             found.add("left", f"{each.reference}: {each.listener} is {each.state} {each.error[:80]}".rstrip())

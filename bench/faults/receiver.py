@@ -58,8 +58,12 @@ class Receiver:
         return _lines(self.frozen_log)
 
     def hooks(self) -> list[Hook]:
-        """In the order of their arrival."""
-        return [Hook(**line) for line in _lines(self.log)]
+        return hooks_in(self.log)
+
+
+def hooks_in(log: Path) -> list[Hook]:
+    """In the order of their arrival."""
+    return [Hook(**line) for line in _lines(log)]
 
 
 @contextmanager

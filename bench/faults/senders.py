@@ -11,6 +11,8 @@ from bench.faults.history import Sent
 from bench.faults.receiver import CONTEXT
 from bench.senders import KEY, order_body
 
+QUIET_KEY = "quiet:quiet"  # of the customer who is told of nothing
+TOLD = "sxf"  # parts of orders that are sent by the one who is told of everything
 AT_ONCE = 64  # orders that are being sent at the same time, at most
 WAIT = 10.0  # seconds for one answer
 PAUSE = 0.5  # seconds before the same order is sent again
@@ -48,11 +50,12 @@ def send(count: int, rate: float, port: int, files: str, prefix: str, share: flo
 def send_one(reference: str, port: int, files: str) -> Sent:
     name = "broken.pdf" if reference.endswith("f") else "card.pdf"
     body = order_body(reference, url=f"{files}/{name}", items=1)
+    key = KEY if reference[-1] in TOLD else QUIET_KEY
     attempts: list[tuple[float, float, int]] = []
     until, id = perf_counter() + PATIENCE, ""
     while not id and perf_counter() < until:
         started = time()
-        status, answer = call(port, "/api/orders", body, {"Idempotency-Key": reference})
+        status, answer = call(port, "/api/orders", body, {"Idempotency-Key": reference, "X-API-KEY": key})
         attempts.append((started, time(), status))
         if status in (200, 201):
             id = json.loads(answer)["id"]

@@ -4,16 +4,21 @@ from collections import defaultdict
 from typing import Any
 
 from bench.faults.history import PARTS, Fact, Left, Stored
+from bench.faults.senders import QUIET_KEY
 from bench.shop import open_shop
-from intake.models import OrderRequest
+from gelatoconnect.lib.secrets import hashed
+from intake.models import ApiKey, Connector, OrderRequest
 from orders.lifecycle import arrows
-from orders.models import Delivery, Event, Order, Trigger
+from orders.models import Customer, Delivery, Event, Order, Trigger
 from shipping.models import CarrierAccount, Package
 
 
 def open_house(receiver: str, secret: str) -> None:
-    """A customer who sends orders and is told of everything, and a carrier whose labels are drawn here."""
+    """A customer who is told of everything and one who wants to hear nothing, and a carrier whose labels are drawn here."""
     customer = open_shop().customer
+    quiet = Connector.objects.create(name="quiet", customer=Customer.objects.create(reference="quiet", name="Quiet"))
+    key, _, secret_word = QUIET_KEY.partition(":")
+    ApiKey.objects.create(connector=quiet, key=key, secret_hash=hashed(secret_word))
     Trigger.objects.create(name="Bench's system", customer=customer, event="*", address=receiver, secret=secret)
     CarrierAccount.objects.create(name="Post office", carrier="manual")
 
@@ -57,3 +62,14 @@ def is_quiet(prefix: str) -> bool:
     return not any(
         orders.filter(reference__endswith=letter).exclude(status=end).exists() for letter, end in PARTS.items()
     )
+
+
+def waits(prefix: str) -> list[float]:
+    """Seconds that each of these orders took from its reception until it was created."""
+    times: dict[Any, dict[str, Any]] = defaultdict(dict)
+    events = Event.objects.filter(order__reference__startswith=prefix, kind__in=("order.received", "order.created"))
+    for order, kind, at in events.values_list("order", "kind", "at"):
+        times[order][kind] = at
+    return [
+        (each["order.created"] - each["order.received"]).total_seconds() for each in times.values() if len(each) == 2
+    ]
