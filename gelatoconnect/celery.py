@@ -40,11 +40,11 @@ TIMETABLE = [
     Every(60, "resume holds", "orders.services.resume_due"),
     Every(5, "ask channels", "intake.polling.pull_due"),
     Every(3600, "forget recipients", "orders.privacy.forget_due"),
-    Every(3600, "clear downloads", "gelatoconnect.lib.storage.clear_incoming"),
-]
     Every(3600, "erase what is old", "gelatoconnect.retention.erase_due"),
     Every(10, "heartbeat", "gelatoconnect.operations.heartbeats.beat"),
     Every(15, "count totals", "gelatoconnect.operations.totals.count"),
+    Every(3600, "clear downloads", "gelatoconnect.lib.storage.clear_incoming"),
+]
 
 app = Celery("gelatoconnect")
 app.set_default()
@@ -83,9 +83,9 @@ app.add_defaults(configuration)
 @app.task(name="sweep")
 def sweep() -> None:
     """Deliver what is due for a spell. A worker that finds more than it can do at once wakes the next one."""
+    heartbeats.beat("worker")
     events = import_module("orders.events")  # the models are loaded only after this module
     if len(events.due(limit=2)) > 1:
-    heartbeats.beat("worker")
         later.wake()
     until = monotonic() + SPELL
     events.sweep(seconds=SPELL)
