@@ -13,6 +13,7 @@ from intake import api as intake_api
 from intake.doors import door
 from intake.uploads import upload
 from orders import api as orders_api
+from orders import api_deliveries
 
 admin.site.site_header = admin.site.site_title = "GelatoConnect"
 admin.site.index_title = "Settings"
@@ -25,6 +26,15 @@ ONE_ORDER = [
     ("/actions", orders_api.OrderActions),
     ("/report", intake_api.ProblemReport),
     ("/report.pdf", intake_api.ProblemReportPdf),
+]
+# What a customer was told, and its endpoints.
+TOLD = [
+    ("deliveries", "", api_deliveries.DeliveryList),
+    ("deliveries", "/replay", api_deliveries.DeliveriesReplay),
+    ("deliveries", "/<str:ref>", api_deliveries.DeliveryGet),
+    ("deliveries", "/<str:ref>/replay", api_deliveries.DeliveryReplay),
+    ("endpoints", "", api_deliveries.EndpointList),
+    ("endpoints", "/<str:ref>/test", api_deliveries.EndpointTest),
 ]
 # Swagger UI styles itself inline; nothing else does.
 reference = csp_update({"style-src": ["'self'", "'unsafe-inline'"]})(
@@ -48,6 +58,11 @@ def api_paths() -> list[URLPattern]:
         found += [
             path(f"{base}/<str:ref>/{verb}", orders_api.OrderMove.as_view(), {"verb": verb})
             for verb in ("submit", "retry")
+        ]
+    for what, end, view in TOLD:
+        found += [
+            path(f"api/{what}{end}", view.as_view()),
+            path(f"api/<slug:prefix>/{what}/<uuid:connector>{end}", view.as_view()),
         ]
     found.append(path(f"{SHORT}/<str:ref>/files/<uuid:file>/previews/<int:page>", orders_api.Preview.as_view()))
     return found

@@ -14,9 +14,9 @@ from django.views.decorators.http import require_GET, require_POST
 from gelatoconnect.lib import lists
 from orders.deliveries import explain_waits, name_targets
 from orders.health import Days, days_of, health_of, typical_milliseconds
+from orders.masks import masked_url
 from orders.models import Delivery, EndpointDay, Trigger
 from orders.pages import staff_only
-from orders.views.postbacks import masked_url
 
 LATEST = 20
 WIDTH, HEIGHT, FOOT, SIDE = 900, 160, 22, 44  # of the chart, in its own units

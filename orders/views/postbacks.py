@@ -1,9 +1,7 @@
 """Postbacks: every delivery of an event, what was sent and what came back, why one waits, and sending it again."""
 
-import re
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -17,6 +15,7 @@ from gelatoconnect.lib import lists
 from gelatoconnect.lib.ids import parse_id
 from orders import events, replays
 from orders.deliveries import VIEWS, DeliveryFilter, explain_waits, name_targets
+from orders.masks import masked, masked_url
 from orders.models import Attempt, Delivery
 from orders.pages import MAX_SELECTED, asked, list_page, staff_only
 from orders.texts import pretty
@@ -31,9 +30,6 @@ COLUMNS = (
     ("Next attempt", "fit wide"),
     ("Time", "fit"),
 )
-MASK = "••••••••"
-# What may be seen of what is sent: the names of secrets never, whoever masked them before or forgot to.
-SECRET = re.compile(r"authori[sz]ation|cookie|token|secret|password|passwd|api-?_?key|access-?_?key|^sig$|^key$", re.I)
 
 
 @staff_only("orders.view_delivery")
@@ -144,21 +140,3 @@ def _exchange(said: dict[str, Any]) -> dict[str, Any]:
         "answer_body": pretty(answer.get("body") or ""),
     }
     return found if any(found.values()) else {}
-
-
-def masked(headers: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in headers.items():
-        yield name, MASK if SECRET.search(name) else str(value)
-
-
-def masked_url(url: str) -> str:
-    """Without a password, and without the values of parameters that are named like secrets."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        query = [(name, MASK if SECRET.search(name) else value) for name, value in parse_qsl(parts.query, True)]
-    except ValueError:
-        return url
-    said = urlencode(query).replace(quote(MASK), MASK) if any(value == MASK for _, value in query) else parts.query
-    where = f"{MASK}@{host}" if "@" in parts.netloc else parts.netloc
-    return urlunsplit((parts.scheme, where, parts.path, said, parts.fragment))

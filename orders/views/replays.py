@@ -128,10 +128,9 @@ def _values(form: RangeForm) -> list[tuple[str, str]]:
 
 def _words(form: RangeForm) -> list[tuple[str, Any]]:
     said = form.cleaned_data
-    found = [
-        (form.fields[name].label, said[name]) for name in ("trigger", "listener", "customer", "event") if said[name]
-    ]
-    times = [(form.fields[name].label, said[name]) for name in ("since", "until") if said[name]]
+    what = [name for name in ("trigger", "listener", "customer", "event") if said[name]]
+    found: list[tuple[str, Any]] = [(str(form.fields[name].label), said[name]) for name in what]
+    times = [(str(form.fields[name].label), said[name]) for name in ("since", "until") if said[name]]
     found += [(label, at.astimezone(UTC).strftime("%-d %b %Y, %H:%M:%S")) for label, at in times]
     return [*found, ("State", "Given up" if said["failed"] else "Given up or delivered")]
 
