@@ -44,9 +44,11 @@ class TriggerForm(forms.ModelForm):
         fields = ("name", "customer", "event", "active", "channel", "address", "method", "format", "headers", "retry",
                   "template", "subject", "html", "channels", "countries", "products")  # fmt: skip
         labels = {"channel": "By", "event": "Events", "active": "On", "retry": "Try again when it fails"}
-        help_texts = {"event": "Such as order.shipped; * stands for any: order.*", "customer": "Empty: of all customers",
-                      "retry": "For three days, ever more rarely. Otherwise once.", "template": "", "subject": "",
-                      "address": "An address on the web; or of e-mail, several with commas between."}  # fmt: skip
+        help_texts = {
+            "event": "Such as order.shipped; * stands for any: order.*", "customer": "", "template": "", "subject": "",
+            "retry": "For three days, ever more rarely. Otherwise once.",
+            "address": "An address on the web; or of e-mail, several with commas between.",
+        }  # fmt: skip
         widgets = {
             "event": forms.TextInput(attrs={"list": "kinds", "spellcheck": "false", "autocomplete": "off"}),
             "address": forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}),
@@ -55,6 +57,9 @@ class TriggerForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.stored = (self.instance.address, self.instance.headers)
+        fields: Any = self.fields
+        fields["customer"].empty_label = "All customers"
+        fields["method"].choices = [(method, method) for method in Trigger.Method.values]
         self.initial["headers"] = webhooks.masked(self.instance.headers)
 
     def clean_event(self) -> str:
