@@ -46,7 +46,7 @@ class Hook:
 
     @property
     def data(self) -> dict[str, Any]:
-        return json.loads(self.body)["data"]
+        return json.loads(self.body).get("data", {})
 
 
 class CustomerSite:
