@@ -28,7 +28,7 @@ HOSTILE = {
     "a wide number by filter": ("{{ '%0999999999d' | format(1) }}", {SIZE}),
     "a wide text": ("{{ 'x' | center(10**9) }}", {SIZE}),
     "a wide format": ("{{ '{:>999999999}'.format(1) }}", {SIZE}),
-    "a deep indent": ("{{ ('a\n' * 9999) | indent(99999) }}", {SIZE}),
+    "a deep indent": ("{{ ('a\n' * 9999) | indent(99999) }}", {SIZE, TIME}),
     "wide batches": ("{{ [1] | batch(10**9, 'x') | list }}", {SIZE, TIME}),
     "many slices": ("{{ [1] | slice(10**9) | list }}", {SIZE, TIME}),
     "a huge power": ("{{ 10**(10**8) }}", {TIME, SIZE, "TEMPLATE_FAILED"}),
