@@ -38,6 +38,8 @@ TIMETABLE = [
     # The clock wakes the workers for this, and does it by itself only when nobody else does.
     Every(1, "sweep", "orders.events.sweep"),
     Every(60, "resume holds", "orders.services.resume_due"),
+    Every(60, "tell delays", "orders.deadlines.tell_delays"),
+    Every(300, "miss scans", "shipping.alerts.tell_unscanned"),
     Every(5, "ask channels", "intake.polling.pull_due"),
     Every(3600, "forget recipients", "orders.privacy.forget_due"),
     Every(3600, "erase what is old", "gelatoconnect.retention.erase_due"),

@@ -1,7 +1,9 @@
 """System checks: a wrong setting is said at the start, with the way to mend it."""
 
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
+import holidays
 from babel import Locale
 from django.conf import settings
 from django.core import checks
@@ -9,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
 from gelatoconnect.lib.http.addresses import allow_list
+from orders import workdays
 
 KNOWN_DEMO_KEY = "demo"
 
@@ -56,4 +59,36 @@ def hosts(**_: Any) -> list[checks.CheckMessage]:
     except ImproperlyConfigured as error:
         hint = "Name the hosts: name, name:port, address or network (10.0.0.0/16)."
         return [checks.Error(str(error), id="gelatoconnect.E003", hint=hint)]
+    return []
+
+
+@checks.register
+def calendar(**_: Any) -> list[checks.CheckMessage]:
+    """The producer's days: they decide by when orders are to leave the house."""
+    found: list[checks.CheckMessage] = []
+    for id, setting, ask, hint in (
+        ("E020", "PRODUCER_TIME_ZONE", workdays.zone, "Name a zone of the IANA database, as in Europe/Oslo."),
+        ("E021", "ORDER_CUTOFF", workdays.cutoff, "Write hours and minutes of the day, as in 14:00."),
+        ("E022", "CLOSED_DAYS", lambda: workdays.closed_days(settings.CLOSED_DAYS, 2024),
+         "Write days and ranges with commas between: 2026-12-31, 2026-07-20..2026-07-31, or 12-24 for every year."),
+    ):  # fmt: skip
+        try:
+            ask()
+        except (ValueError, ZoneInfoNotFoundError) as error:
+            found.append(checks.Error(f"{setting}: {error}", id=f"gelatoconnect.{id}", hint=hint))
+    if settings.SCAN_EXPECTED_HOURS < 0:
+        hint = "Hours from the label to the carrier's first scan; 0: parcels are not watched."
+        found.append(checks.Error("SCAN_EXPECTED_HOURS is negative.", id="gelatoconnect.E024", hint=hint))
+    return [*found, *_holidays()]
+
+
+def _holidays() -> list[checks.CheckMessage]:
+    country, region = settings.PRODUCER_COUNTRY, settings.PRODUCER_REGION
+    known = holidays.list_supported_countries(include_aliases=True)
+    if country not in known:
+        said = f"The public holidays of {country} are not known: only weekends and CLOSED_DAYS are free."
+        return [checks.Warning(said, id="gelatoconnect.W020", hint="Name the holidays in CLOSED_DAYS.")]
+    if region and region not in known[country]:
+        hint = f"Leave PRODUCER_REGION empty, or write one of: {', '.join(known[country]) or 'none is known'}."
+        return [checks.Error(f"{region!r} is no region of {country}.", id="gelatoconnect.E023", hint=hint)]
     return []

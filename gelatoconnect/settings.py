@@ -131,6 +131,8 @@ PRODUCER_LINE1 = os.environ.get("PRODUCER_LINE1") or "Karl Johans gate 1"
 PRODUCER_POSTCODE = os.environ.get("PRODUCER_POSTCODE") or "0154"
 PRODUCER_CITY = os.environ.get("PRODUCER_CITY") or "Oslo"
 PRODUCER_COUNTRY = os.environ.get("PRODUCER_COUNTRY") or "NO"
+PRODUCER_REGION = os.environ.get("PRODUCER_REGION") or ""  # whose holidays hold besides: a state such as BY of DE
+PRODUCER_TIME_ZONE = os.environ.get("PRODUCER_TIME_ZONE") or "Europe/Oslo"
 DESTINATIONS = words("DESTINATIONS")
 
 FILES_DIR = DATA_DIR / "files"

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from orders import panels
+from orders.deadlines import is_late
 from orders.lifecycle import available
 from orders.models import Address, Event, Item, Order, PrintFile, Product, ShipmentMethod
 from orders.services import major_units
@@ -131,6 +132,8 @@ class SummaryAnswer(Answer):
     recipient_name: str
     item_count: int
     held: bool
+    ship_by: str | None
+    late: bool
     created_at: datetime
     updated_at: datetime
 
@@ -144,7 +147,6 @@ class OrderAnswer(SummaryAnswer):
     retail_currency: str
     retail_shipping_price_incl_vat: str | None
     hold_reason: str
-    ship_by: str | None
     shipping_address: AddressAnswer
     items: list[ItemAnswer]
     shipment: ShipmentAnswer
@@ -190,7 +192,8 @@ def summary_of(order: Order) -> dict[str, Any]:
         "order_type": order.order_type, "fulfillment_status": order.status, "financial_status": order.financial_status,
         "channel": order.channel, "currency": order.currency, "country": order.country, "item_count": order.item_count,
         "recipient_name": order.address.name, "held": order.held, "created_at": order.created_at,
-        "updated_at": order.status_since,
+        "updated_at": order.status_since, "ship_by": order.ship_by.isoformat() if order.ship_by else None,
+        "late": is_late(order),
     }  # fmt: skip
 
 
@@ -202,7 +205,6 @@ def order_of(order: Order) -> OrderAnswer:
     return OrderAnswer(
         **summary_of(order), retail_currency=order.retail_currency, hold_reason=order.hold_reason,
         retail_shipping_price_incl_vat=_amount(order.retail_shipping_price, currency),
-        ship_by=order.ship_by.isoformat() if order.ship_by else None,
         shipping_address=_address(order.address), items=[_item(item, log, currency) for item in items],
         shipment=_shipment(order), problems=[ProblemAnswer(**problem) for problem in order.problems],
         actions=actions_of(order), metadata=order.metadata,

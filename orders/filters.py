@@ -1,5 +1,6 @@
 """One FilterSet for the orders' page, their CSV and the API's search."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, time
 from functools import reduce
 from operator import or_
@@ -7,14 +8,13 @@ from operator import or_
 import django_filters as filters
 from django import forms
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from gelatoconnect.lib.ids import NO_ID, first_id, parse_id
-from orders import search
-from orders.lifecycle import FLOOR, OPEN, Status
+from orders import deadlines, search
+from orders.lifecycle import FLOOR, Status
 from orders.models import Customer, Order
 
-# Saved views: name → (label, the orders in it: any of these). The first is what the page opens with.
+# Saved views: name → (label, the orders in it: any of these; see TODAY too). The first is what the page opens with.
 VIEWS: dict[str, tuple[str, list[Q]]] = {
     "all": ("All", [Q()]),
     "attention": ("Needs attention", [Q(status=Status.FAILED), Q(held=True)]),
@@ -23,14 +23,16 @@ VIEWS: dict[str, tuple[str, list[Q]]] = {
     "production": ("In production", [Q(status__in=FLOOR[1:])]),
     "to_ship": ("To ship", [Q(status=Status.PACKAGED)]),
     "shipped": ("On the way", [Q(status__in=(Status.SHIPPED, Status.IN_TRANSIT))]),
-    "late": ("Late", [Q(status__in=[status for status in OPEN if status not in (Status.SHIPPED, Status.IN_TRANSIT)])]),
+    "due": ("Due soon", []),
+    "late": ("Late", []),
 }
+# What a view holds that goes by the calendar.
+TODAY: dict[str, Callable[[], Q]] = {"due": deadlines.due_soon, "late": deadlines.late}
 
 
 def conditions_of(view: str) -> list[Q]:
     """The orders of a view, any of these. Apart, each is found by an index of its own."""
-    late = Q(ship_by__lt=timezone.now().date()) if view == "late" else Q()
-    return [condition & late for condition in VIEWS[view][1]]
+    return [TODAY[view]()] if view in TODAY else VIEWS[view][1]
 
 
 class InFilter(filters.BaseInFilter, filters.CharFilter):

@@ -69,8 +69,9 @@ def staff_only(permission: str) -> Callable:
 
 
 def shown() -> QuerySet[Order]:
-    """Orders with what their rows and heads show; `is_late` by the saved view of that name."""
-    return Order.objects.select_related("customer", "address").annotate(is_late=conditions_of("late")[0])
+    """Orders with what their rows and heads show; `is_late` and `is_due` by the saved views of these names."""
+    marks = {"is_late": conditions_of("late")[0], "is_due": conditions_of("due")[0]}
+    return Order.objects.select_related("customer", "address").annotate(**marks)
 
 
 def actor(request: HttpRequest) -> str:

@@ -32,7 +32,8 @@ ARRIVED_AFTER = timedelta(days=30)
 OVER = (*ENDED, Status.FAILED, Status.DRAFT)
 AT_ONCE = 500  # orders in one look for those that are due
 ERASED = "(erased)"
-STAYS = ("verb", "channel")  # of what an event says
+STAYS = ("verb", "channel", "delay")  # of what an event says
+PERSONAL = ("address", "note", "file", "reason")  # words in the names of changes that may tell of people
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def skeleton_of(data: dict[str, Any]) -> dict[str, Any]:
     """What an event may go on saying: the names of what changed, the codes of what was wrong, which request it was."""
     kept: dict[str, Any] = {name: data[name] for name in STAYS if name in data}
     if isinstance(data.get("changes"), dict):
-        kept["changes"] = {name: [ERASED, ERASED] if "address" in name or "note" in name or "file" in name else change
+        kept["changes"] = {name: [ERASED, ERASED] if any(word in name for word in PERSONAL) else change
                            for name, change in data["changes"].items()}  # fmt: skip
     if isinstance(data.get("problems"), list):
         kept["problems"] = [without_words(problem) for problem in data["problems"]]

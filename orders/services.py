@@ -6,7 +6,7 @@ Each writes one Event in the same transaction, or nothing happened at all. `by` 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from gelatoconnect.lib.failpoints import reached
 from gelatoconnect.lib.problems import Problem
-from orders import drafts, search
+from orders import drafts, search, workdays
 from orders.events import emit
 from orders.lifecycle import STEPS
 from orders.models import Address, Customer, Event, Item, Order, PrintFile, Product, SearchEntry
@@ -39,8 +39,8 @@ def place(draft: drafts.Draft, *, customer: Customer, products: Sequence[Product
 
     products: one for each item, in order. once: refuse a reference that this customer has used before (Duplicate).
     source_id: the sender's own id of it, of which the connector has no other order (IntegrityError); source: what else
-    its system needs to hear again. ship_by: instead of the customer's SLA. also: what is to be written in the same
-    transaction.
+    its system needs to hear again. ship_by: instead of what the SLA promises (a draft is promised nothing before it is
+    submitted). also: what is to be written in the same transaction.
     """
     try:
         with transaction.atomic():
@@ -48,10 +48,11 @@ def place(draft: drafts.Draft, *, customer: Customer, products: Sequence[Product
                 _refuse_second(customer, draft.order_reference_id)
             order = _new_order(draft, customer=customer, channel=channel, connector=connector, once=once)
             order.source_id, order.source, order.test = source_id or None, dict(source), test
-            order.ship_by = ship_by or order.ship_by
+            order.ship_by = ship_by
             order.problems = [problem.as_dict() for problem in problems]
             if draft.order_type == "order":
                 order.submit()
+                order.ship_by = ship_by or workdays.ship_by(timezone.now(), _days(customer, products))
             # Keys are made here and foreign keys are checked at the commit: items go first, so that whoever listens may
             # ask for them, then the event, which numbers itself in the order.
             _insert_items(order, draft.items, products)
@@ -78,7 +79,10 @@ def move(order: Order, step: Callable | str, *, by: str, **answers: Any) -> Orde
         source, since = fresh.status, fresh.status_since
         getattr(fresh, verb)(**answers)
         fresh.status_since = timezone.now()
-        said = {"reason": answers["reason"]} if answers.get("reason") else {}
+        said: dict[str, Any] = {"reason": answers["reason"]} if answers.get("reason") else {}
+        if verb == "submit" and fresh.ship_by is None:
+            fresh.ship_by = workdays.ship_by(timezone.now(), _days(fresh.customer, _products_of(fresh)))
+            said["changes"] = {"ship_by": [None, fresh.ship_by.isoformat()]}
         if fresh.problems and verb in ("fail", "accept"):
             said["problems"] = fresh.problems
         emit(fresh, STEPS[verb].event, by=by, source=source, target=fresh.status, verb=verb,
@@ -143,10 +147,12 @@ class Changes:
 
     def hold(self, order: Order, value: tuple[str, datetime | None] | None) -> dict[str, Any]:
         """(reason, until) stops the order where it stands; None lets it go on."""
-        before = order.held
+        before = _hold_of(order)
         order.held = value is not None
         order.hold_reason, order.hold_until = value or ("", None)
-        return {"held": [before, order.held]} if before != order.held or value else {}
+        after = _hold_of(order)
+        said = {name: [before[name], after[name]] for name in after if name == "held" or before[name] != after[name]}
+        return said if before["held"] or value else {}
 
     def sign_off(self, order: Order, value: Sequence[Mapping[str, str]]) -> dict[str, Any]:
         """Findings ({code, path, sha256}) that a person lets pass, for as long as the file is the same."""
@@ -212,13 +218,9 @@ def major_units(amount: int | None, currency: str) -> Decimal | None:
     return None if amount is None else Decimal(amount).scaleb(-get_currency_precision(currency or "EUR"))
 
 
-def working_day(start: date, days: int) -> date:
-    """`days` working days (Monday to Friday) after `start`."""
-    day = start
-    while days:
-        day += timedelta(days=1)
-        days -= day.weekday() < 5
-    return day
+def _hold_of(order: Order) -> dict[str, Any]:
+    until = order.hold_until.isoformat() if order.hold_until else ""
+    return {"held": order.held, "hold_reason": order.hold_reason, "hold_until": until}
 
 
 def _refuse_second(customer: Customer, reference: str) -> None:
@@ -239,8 +241,18 @@ def _new_order(draft: drafts.Draft, *, customer: Customer, channel: str, connect
         country=address.country, currency=draft.currency, retail_currency=draft.retail_currency,
         retail_shipping_price=minor_units(draft.retail_shipping_price_incl_vat, retail),
         shipment_method=draft.shipment_method_uid, metadata=draft.metadata, extra=draft.model_extra or {},
-        item_count=len(draft.items), ship_by=working_day(timezone.now().date(), customer.sla_days),
+        item_count=len(draft.items),
     )  # fmt: skip
+
+
+def _days(customer: Customer, products: Iterable[Product | None]) -> list[int]:
+    """Working days that each item takes: its product's own, or those of the customer's SLA."""
+    own = [product.production_days if product else None for product in products]
+    return [customer.sla_days if days is None else days for days in own] or [customer.sla_days]
+
+
+def _products_of(order: Order) -> list[Product | None]:
+    return [item.product for item in order.items.select_related("product")]
 
 
 def _insert_items(order: Order, lines: Sequence[drafts.DraftItem], products: Sequence[Product | None]) -> None:

@@ -30,7 +30,11 @@ MARKS = {
     "order.amended": ("pencil", ""),
     "order.noted": ("message-square", ""),
     "order.signed_off": ("check", "warning"),
+    "order.delayed": ("clock", "warning"),
+    "package.not_scanned": ("triangle-alert", "warning"),
 }
+# Changes that the event's kind, its reason or its parcel tell already.
+UNSAID = ("held", "hold_reason", "package.status")
 # The statuses of an order that meets no trouble.
 WAY = tuple(status for status in Status if status not in ("draft", "failed", "returned", "canceled"))
 
@@ -81,7 +85,7 @@ def _lines(event: Event) -> Iterator[str]:
     if data.get("reason"):
         yield f"Reason: {data['reason']}"
     for what, change in data.get("changes", {}).items():
-        if what != "held":  # the event's kind says that
+        if what not in UNSAID:
             yield _change(what, change)
     for problem in serious(data.get("problems", [])):
         yield f"{problem['code']}: {problem['message']}"

@@ -12,6 +12,7 @@ from shipping.tracking import WAY
 VIEWS: dict[str, tuple[str, Q]] = {
     "to_hand_over": ("To hand over", Q(status=Status.PACKAGED, order__status=Status.PACKAGED)),
     "on_the_way": ("On the way", Q(status__in=(Status.SHIPPED, Status.IN_TRANSIT))),
+    "not_scanned": ("Not scanned", Q(missed_at__isnull=False)),
     "delivered": ("Delivered", Q(status=Status.DELIVERED)),
     "returned": ("Returned", Q(status=Status.RETURNED)),
     "all": ("All", Q()),

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from django.conf import settings
+from django.utils import timezone
 
 from gelatoconnect.lib import storage
 from gelatoconnect.lib.ids import born
@@ -55,6 +56,7 @@ def keep_label(package: Package, booking: Booking, *, account: CarrierAccount, s
         known.order, known.account, known.service, known.label = order, account, service, label
         known.carrier_reference = booking.carrier_reference
         known.tracking_code, known.tracking_url = booking.tracking_code, booking.tracking_url
+        known.labeled_at = timezone.now()
         known.save()
         search.add_words(order, booking.tracking_code)
         emit(order, "package.labeled", by=f"carrier:{account.carrier}", **told(known))

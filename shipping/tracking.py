@@ -22,6 +22,7 @@ from shipping.models import Package, Scan
 # How far a package has come; a scan that says less than is known changes nothing.
 WAY: list[str] = [Status.PACKAGED, Status.SHIPPED, Status.IN_TRANSIT, Status.DELIVERED, Status.RETURNED]
 SEEN = WAY[1:]  # what a scan can say
+NOT_SCANNED = "PARCEL_NOT_SCANNED"  # the warning on an order whose parcel no scan has told of
 VERBS = ("ship", "travel", "arrive", "come_back")  # the part of the lifecycle on which orders follow their packages
 
 
@@ -39,10 +40,20 @@ def note(package: Package, *, status: str, at: datetime, place: str = "", messag
             _, new = Scan.objects.get_or_create(package=known, status=status, at=at, defaults=said)
             further = new and known.voided_at is None and WAY.index(status) > WAY.index(known.status)
             if further:
+                changes = {"package.status": [known.status, status]}
                 known.status, known.status_at, known.order = status, at, order
-                known.save(update_fields=["status", "status_at"])
-                emit(order, "package.status_updated", by=by, **told(known), scan={"at": at.isoformat(), **said})
+                _found(known, order)
+                known.save(update_fields=["status", "status_at", "missed_at"])
+                scan = {"at": at.isoformat(), **said}
+                emit(order, "package.status_updated", by=by, **told(known), scan=scan, changes=changes)
         return follow_packages(order, by=by, reason=message) if further else order
+
+
+def _found(package: Package, order: Order) -> None:
+    """It was missed, and has been seen: the warning on its order goes."""
+    package.missed_at = None
+    order.problems = [problem for problem in order.problems if problem.get("code") != NOT_SCANNED
+                      or problem.get("details", {}).get("package") != str(package.pk)]  # fmt: skip
 
 
 def find_package(code: str) -> Package | None:

@@ -185,7 +185,7 @@ def _tabs(chosen: PackageFilter) -> Iterator[tuple[str, str, str, bool]]:
     current = chosen.data.get("view") or "all"
     for name, (label, _) in VIEWS.items():
         inside = chosen.in_view(Package.objects.live(), "view", name)
-        counted = name in ("to_hand_over", "on_the_way")
+        counted = name in ("to_hand_over", "on_the_way", "not_scanned")
         yield label, f"?view={name}", lists.count_label(lists.capped_count(inside)) if counted else "", name == current
 
 

@@ -10,7 +10,7 @@ from orders import search
 from orders.drafts import Address, read
 from orders.events import emit
 from orders.models import Customer, Delivery, Event, Order, PrintFile, Product, SearchEntry
-from orders.services import Duplicate, amend, minor_units, move, place, working_day
+from orders.services import Duplicate, amend, minor_units, move, place
 
 
 def test_place_writes_the_order_and_one_event_with_its_deliveries(order: Order) -> None:
@@ -138,7 +138,3 @@ def test_when_the_change_is_rolled_back_its_event_is_too(order: Order) -> None:
 )
 def test_money_is_kept_in_minor_units(amount: str, currency: str, units: int) -> None:
     assert minor_units(Decimal(amount), currency) == units
-
-
-def test_working_days_leave_out_the_weekend() -> None:
-    assert working_day(date(2026, 11, 26), 3) == date(2026, 12, 1)

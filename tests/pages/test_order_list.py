@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from orders.models import Order
+from orders.workdays import today
 from tests.factories import make_customer, make_order, make_product
 
 REFERENCES = r'class="row-link" href="[^"]*">([^<]*)</a>'
@@ -29,8 +29,8 @@ def test_the_list_costs_the_same_queries_for_one_row_and_for_three(
 ) -> None:
     for _ in range(rows):
         make_order("failed")
-    # session, person, permissions (2), ids, page, 7 views, customers to choose from
-    with django_assert_num_queries(14):
+    # session, person, permissions (2), ids, page, 8 views, customers to choose from
+    with django_assert_num_queries(15):
         assert len(references(manager.get("/orders"))) == rows
 
 
@@ -56,11 +56,11 @@ def test_a_page_keeps_the_filters_in_its_links(manager: Client) -> None:
 def test_views_hold_their_orders_and_say_how_many(manager: Client) -> None:
     made = {status: make_order(status).reference for status in ("failed", "passed", "created", "printed", "packaged")}
     late = make_order("created")
-    Order.objects.filter(pk=late.pk).update(ship_by=timezone.now().date() - timedelta(days=1))
+    Order.objects.filter(pk=late.pk).update(ship_by=today() - timedelta(days=1))
     answer = manager.get("/orders")
     assert tabs(answer) == {
         "All": "", "Needs attention": "1", "To approve": "1", "Ready for production": "2", "In production": "1",
-        "To ship": "1", "On the way": "0", "Late": "1",
+        "To ship": "1", "On the way": "0", "Due soon": "0", "Late": "1",
     }  # fmt: skip
     assert references(manager.get("/orders?view=attention")) == [made["failed"]]
     assert references(manager.get("/orders?view=late")) == [late.reference]
@@ -68,9 +68,9 @@ def test_views_hold_their_orders_and_say_how_many(manager: Client) -> None:
 
 def test_a_late_order_is_marked_as_late(manager: Client) -> None:
     order = make_order("created")
-    Order.objects.filter(pk=order.pk).update(ship_by=timezone.now().date() - timedelta(days=1))
+    Order.objects.filter(pk=order.pk).update(ship_by=today() - timedelta(days=1))
     assert manager.get("/orders").content.count(b'class="late"') == 1
-    Order.objects.filter(pk=order.pk).update(ship_by=timezone.now().date())
+    Order.objects.filter(pk=order.pk).update(ship_by=today())
     assert manager.get("/orders").content.count(b'class="late"') == 0
 
 

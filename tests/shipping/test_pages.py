@@ -209,7 +209,7 @@ def test_the_list_asks_as_often_for_one_parcel_as_for_three(
     packer: Client, parcels: Callable, number: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     parcels(number)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         assert len(listed(packer)) == number
 
 

@@ -122,6 +122,7 @@ def test_a_new_status_is_told_in_the_standard_payload(package: Package) -> None:
             "tracking": {"code": "GC1", "url": "https://track.example/GC1"},
         },
         "scan": {"at": "2026-03-02T12:00:00+00:00", "place": "Hamar", "message": "Sorted", "by": BY},
+        "changes": {"package.status": ["packaged", "in_transit"]},
     }
 
 

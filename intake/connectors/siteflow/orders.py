@@ -28,7 +28,7 @@ from intake.connectors.siteflow.shipments import (
     method_of,
 )
 from orders.drafts import HANDED_OVER, Draft, DraftFile, is_handed_over, pointer, read
-from orders.services import working_day
+from orders.workdays import working_day
 
 KEPT = ("customerName", "email", "purchaseOrderNumber", "amount", "tax", "instructions", "tags", "extraData", "date",
         "deliveryDate", "printType", "misCode", "postbackAddress", "slaTimestamp")  # fmt: skip
