@@ -72,7 +72,8 @@ class Rule:
         if not self.days:
             return 0
         until = timezone.now() - timedelta(days=self.days)
-        return sum(walk(step, until, about=self.about, dry=dry) for step in self.steps)
+        seen: set[Any] = set()  # what one walk has found another does not count again
+        return sum(walk(step, until, about=self.about, dry=dry, seen=seen) for step in self.steps)
 
 
 def erase_due() -> None:
@@ -82,7 +83,7 @@ def erase_due() -> None:
 
 
 # --- walking ----------------------------------------------------------------------------------------------
-def walk(step: Step, until: datetime, *, about: str, dry: bool) -> int:
+def walk(step: Step, until: datetime, *, about: str, dry: bool, seen: set[Any]) -> int:
     """To the end, or until it is cut off. What fails is tried again by the next walk, and holds up nothing else."""
     start = mark = reached(step)
     count = walked = 0
@@ -94,10 +95,11 @@ def walk(step: Step, until: datetime, *, about: str, dry: bool) -> int:
                 try:
                     gone |= step.erase(thing)
                 except Exception:
-                    log.exception("%s %s could not be erased", about, thing.pk)
+                    log.exception("%s of %s could not be erased", about, subject(thing))
                     stuck = True
                     continue
-            count += 1
+            count += (key := subject(thing)) not in seen
+            seen.add(key)
         drop(gone)
         mark, walked = rows[-1][0], walked + len(rows)
         if walked >= NOTED and not (dry or stuck):
@@ -106,6 +108,12 @@ def walk(step: Step, until: datetime, *, about: str, dry: bool) -> int:
     if (count or walked >= AT_ONCE) and mark != start and not (dry or stuck):
         note(step, count, about=about, start=start, mark=mark)
     return count
+
+
+def subject(thing: Any) -> Any:
+    """The order that it belongs to, or itself."""
+    owner = thing.delivery if isinstance(thing, Attempt) else thing
+    return getattr(owner, "order_id", None) or getattr(owner, "pk", owner)
 
 
 def reached(step: Step) -> Mark:
@@ -264,7 +272,8 @@ def let_reports_go(order: Order) -> Contents:
 def late_reports(ids: list[Any], until: datetime) -> QuerySet[Attempt]:
     """Of attempts that belong to no order, or were made when it was over."""
     ended = Exists(Order.objects.filter(over(until), pk=OuterRef("delivery__order")))
-    return told(Attempt.objects.filter(Q(delivery__order=None) | ended, pk__in=ids))
+    late = Attempt.objects.filter(Q(delivery__order=None) | ended, pk__in=ids)
+    return told(late).select_related("delivery")
 
 
 @transaction.atomic
