@@ -134,6 +134,10 @@ PRODUCER_COUNTRY = os.environ.get("PRODUCER_COUNTRY") or "NO"
 PRODUCER_REGION = os.environ.get("PRODUCER_REGION") or ""  # whose holidays hold besides: a state such as BY of DE
 PRODUCER_TIME_ZONE = os.environ.get("PRODUCER_TIME_ZONE") or "Europe/Oslo"
 DESTINATIONS = words("DESTINATIONS")
+# Deadlines: what comes later in the day counts from the next working day; own free days beside weekends and holidays.
+ORDER_CUTOFF = os.environ.get("ORDER_CUTOFF") or "14:00"
+CLOSED_DAYS = words("CLOSED_DAYS")
+SCAN_EXPECTED_HOURS = number("SCAN_EXPECTED_HOURS", 48)  # from the label to the carrier's first scan; 0: not watched
 
 FILES_DIR = DATA_DIR / "files"
 # Folders of this machine in which customers lay orders; nothing outside of it is read or written for them.
