@@ -23,7 +23,7 @@ from orders import delivery_answers as answers
 from orders import drafts, replays
 from orders.answers import ErrorAnswer
 from orders.api import OrderView, unknown
-from orders.deliveries import TO_CUSTOMERS, kinds_like, moment, told_since, told_until, with_event
+from orders.deliveries import TO_CUSTOMERS, kinds_like, moment, sent_to, told_since, told_until, with_event
 from orders.drafts import pointer
 from orders.health import days_of_all, health_of
 from orders.models import Customer, Delivery, Trigger
@@ -110,8 +110,8 @@ class DeliveryList(OwnView):
         asked = drafts.read(request.query_params.dict(), Asked)
         targets = [str(self.trigger(asked.endpoint).pk)] if asked.endpoint else list(self.triggers)
         narrowed = self.narrowed(asked)
-        parts = [narrowed.filter(target=target) for target in targets]
-        whole = narrowed.filter(target__in=targets).select_related("event", "order")
+        parts = [narrowed.filter(sent_to(target)) for target in targets]
+        whole = narrowed.filter(sent_to(*targets)).select_related("event", "order")
         page = lists.page(whole, parts=parts or [whole], cursor=asked.cursor, limit=asked.limit)
         rows = [answers.DeliverySummary(**answers.summary_of(row, self.triggers[row.target])) for row in page.rows]
         return Response(answers.DeliveriesAnswer(deliveries=rows, next_cursor=page.next or None).json_data())

@@ -13,7 +13,8 @@ from typing import Any
 
 import django_filters as filters
 from django import forms
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -36,6 +37,8 @@ VIEWS = {
 MOST_PARTS = 30  # asked one by one; more at once are cheaper
 RARE = 2_000  # events of a customer who has no more are looked up; those of another are met on the way
 MOST_ORDERS = 1_000  # of those a search finds: the newest
+# The same columns without their indexes: a search is to look at what it found, not to walk a listener's deliveries.
+HIDDEN = {f"hidden_{name}": Concat(name, Value("")) for name in ("listener", "state")}
 
 
 # --- moments ------------------------------------------------------------------------------------------
@@ -88,6 +91,12 @@ def told_since(found: QuerySet[Delivery], at: datetime) -> QuerySet[Delivery]:
 
 def told_until(found: QuerySet[Delivery], at: datetime) -> QuerySet[Delivery]:
     return found.filter(id__lte=first_id(at))
+
+
+def sent_to(*targets: object) -> Q:
+    """Deliveries to these targets. That none of them is empty lets the database use the index of targets, which has no
+    entry for those without one."""
+    return Q(target__in=[str(target) for target in targets]) & ~Q(target="") if targets else Q(pk=None)
 
 
 def kinds_like(text: str) -> Q:
@@ -156,15 +165,25 @@ class DeliveryFilter(filters.FilterSet):
             view = said.get("view") or "all"
             if view == "all" and Delivery.State.GIVEN_UP in (said.get("state") or ()):
                 view = "one state"
-            found = conditions_of(view)
+            found = conditions_of(view, listener=self.column("listener"), state=self.column("state"))
             self._conditions = [reduce(or_, found)] if few or len(found) > MOST_PARTS else found
         return self._conditions
 
     def filter_queryset(self, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
         """What was not understood narrows nothing."""
+        if self.is_search:
+            queryset = queryset.alias(**HIDDEN)
         for name, value in self.form.cleaned_data.items():
             queryset = self.filters[name].filter(queryset, value)
         return queryset
+
+    @property
+    def is_search(self) -> bool:
+        """Whether a few deliveries are looked up by their order or id."""
+        return any(self.form.cleaned_data.get(name) for name in ("q", "order"))
+
+    def column(self, name: str) -> str:
+        return f"hidden_{name}" if self.is_search else name
 
     def as_it_is(self, found: QuerySet[Delivery], _name: str, _view: str) -> QuerySet[Delivery]:
         return found
@@ -177,13 +196,14 @@ class DeliveryFilter(filters.FilterSet):
         return found.filter(order__in=list(orders[:MOST_ORDERS]))
 
     def to_listener(self, found: QuerySet[Delivery], _name: str, listener: str) -> QuerySet[Delivery]:
-        return found.filter(listener=listener)
+        return found.filter(**{self.column("listener"): listener})
 
     def to_trigger(self, found: QuerySet[Delivery], _name: str, trigger: Trigger) -> QuerySet[Delivery]:
-        return found.filter(target=str(trigger.pk))
+        return found.filter(sent_to(trigger.pk))
 
     def in_states(self, found: QuerySet[Delivery], _name: str, states: list[str]) -> QuerySet[Delivery]:
-        return found.filter(state__in=states) if len(states) > 1 else found.filter(state=states[0]) if states else found
+        many = f"{self.column('state')}__in"
+        return found.filter(**{many: states}) if states and len(states) < len(Delivery.State) else found
 
     def of_customer(self, found: QuerySet[Delivery], _name: str, customer: Customer) -> QuerySet[Delivery]:
         return of_customer(found, customer)
@@ -202,22 +222,22 @@ class DeliveryFilter(filters.FilterSet):
         return told_until(found, at)
 
 
-def conditions_of(view: str) -> list[Q]:
-    """The deliveries of a view: any of these, each found by an index."""
+def conditions_of(view: str, *, listener: str = "listener", state: str = "state") -> list[Q]:
+    """The deliveries of a view: any of these, each found by an index. listener, state: the names of their columns."""
     if view == "failing":
-        return [Q(state=Delivery.State.DUE, attempts__gt=0)]
+        return [Q(**{state: Delivery.State.DUE}, attempts__gt=0)]
     if view == "given_up":
-        return [Q(listener=name, state=Delivery.State.GIVEN_UP) for name in events.LISTENERS]
+        return [Q(**{listener: name, state: Delivery.State.GIVEN_UP}) for name in events.LISTENERS]
     if view == "email":
         mails = Trigger.objects.filter(channel=Trigger.Channel.EMAIL).values_list("pk", flat=True)
-        return [Q(target=str(pk)) for pk in mails] or [Q(pk=None)]
+        return [sent_to(pk) for pk in mails] or [Q(pk=None)]
     names = {
         "customers": [TO_CUSTOMERS],
         "shops": TO_SHOPS,
         "house": [name for name in events.LISTENERS if name not in (TO_CUSTOMERS, *TO_SHOPS)],
         "one state": list(events.LISTENERS),
     }.get(view)
-    return [Q(listener=name) for name in names] if names else [Q()]
+    return [Q(**{listener: name}) for name in names] if names else [Q()]
 
 
 # --- each delivery ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from statistics import median
 
 from django.utils import timezone
 
+from orders.deliveries import sent_to
 from orders.models import Attempt, Delivery, EndpointDay, Trigger
 
 DAYS = 30
@@ -80,7 +81,7 @@ def days_of_all(triggers: list[Trigger], *, today: date | None = None) -> dict[o
 
 def typical_milliseconds(trigger: Trigger) -> int | None:
     """The median of the attempts at the latest deliveries; None when there was none."""
-    latest = Delivery.objects.filter(target=str(trigger.pk)).order_by("-id").values_list("pk", flat=True)[:SEEN]
+    latest = Delivery.objects.filter(sent_to(trigger.pk)).order_by("-id").values_list("pk", flat=True)[:SEEN]
     tries = Attempt.objects.filter(delivery__in=list(latest)).order_by()
     found = list(tries.values_list("milliseconds", flat=True))
     return round(median(found)) if found else None

@@ -21,7 +21,16 @@ from pydantic import BaseModel
 from gelatoconnect.lib import later
 from gelatoconnect.lib.ids import new_id, parse_id
 from orders import events
-from orders.deliveries import TO_CUSTOMERS, TO_SHOPS, kinds_like, of_customer, told_since, told_until, with_event
+from orders.deliveries import (
+    TO_CUSTOMERS,
+    TO_SHOPS,
+    kinds_like,
+    of_customer,
+    sent_to,
+    told_since,
+    told_until,
+    with_event,
+)
 from orders.events import Conclusion, emit, listen
 from orders.models import Customer, Delivery
 
@@ -45,12 +54,10 @@ class Range(BaseModel):
     def deliveries(self) -> QuerySet[Delivery]:
         ended = [Delivery.State.GIVEN_UP] if self.failed_only else [Delivery.State.GIVEN_UP, Delivery.State.DONE]
         found = Delivery.objects.filter(state__in=ended, ended_at__lte=self.asked_at)
-        if self.targets:
-            found = found.filter(target__in=self.targets)
-        elif self.listener:
-            found = found.filter(listener=self.listener)
-        else:
-            found = found.filter(listener__in=(TO_CUSTOMERS, *TO_SHOPS))
+        names = [self.listener] if self.listener else [TO_CUSTOMERS, *TO_SHOPS]
+        found = found.filter(listener__in=names)
+        if self.targets:  # few are given up: those of a listener are found sooner than all that a target got
+            found = found.filter(target__in=self.targets) if self.failed_only else found.filter(sent_to(*self.targets))
         found = told_since(found, self.since) if self.since else found
         found = told_until(found, self.until) if self.until else found
         if self.customer is not None:

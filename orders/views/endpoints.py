@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import NoReverseMatch, reverse
@@ -12,7 +11,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
 from gelatoconnect.lib import lists
-from orders.deliveries import explain_waits, name_targets
+from orders.deliveries import TO_CUSTOMERS, explain_waits, name_targets, sent_to
 from orders.health import Days, days_of, health_of, typical_milliseconds
 from orders.masks import masked_url
 from orders.models import Delivery, EndpointDay, Trigger
@@ -49,7 +48,7 @@ class Bar:
 def endpoint(request: HttpRequest, pk: UUID) -> HttpResponse:
     trigger = get_object_or_404(Trigger.objects.select_related("customer"), pk=pk)
     health, days = health_of(trigger), days_of(trigger)
-    told = Delivery.objects.filter(target=str(trigger.pk))
+    told = Delivery.objects.filter(sent_to(trigger.pk))
     latest = list(told.select_related("event__customer", "order").order_by("-id")[:LATEST])
     explain_waits(name_targets(latest))
     return render(
@@ -68,8 +67,8 @@ def endpoint(request: HttpRequest, pk: UUID) -> HttpResponse:
             "grid": _grid(days),
             "chart": {"width": WIDTH, "height": HEIGHT + FOOT, "side": SIDE, "labels": HEIGHT + 16},
             "latest": latest,
-            "given_up": _count(told.filter(state=Delivery.State.GIVEN_UP)),
-            "waiting": _count(told.filter(state=Delivery.State.DUE)),
+            "given_up": _count(trigger, Delivery.State.GIVEN_UP),
+            "waiting": _count(trigger, Delivery.State.DUE),
             "again_url": _again(trigger),
             "edit_url": _edit(trigger),
             "may_switch": request.user.has_perm("orders.change_trigger"),
@@ -92,9 +91,10 @@ def switch_on(request: HttpRequest, pk: UUID) -> HttpResponse:
     return redirect("orders:endpoint", pk)
 
 
-def _count(deliveries: QuerySet[Delivery]) -> str:
-    """Empty for none."""
-    count = lists.capped_count(deliveries)
+def _count(trigger: Trigger, state: str) -> str:
+    """Empty for none. Of a listener few are due or given up: they are found sooner than all that the target got."""
+    told = Delivery.objects.filter(listener=TO_CUSTOMERS, state=state, target=str(trigger.pk))
+    count = lists.capped_count(told)
     return lists.count_label(count) if count else ""
 
 
