@@ -70,18 +70,21 @@ class House:
         return self.env["REDIS_URL"] or f"unix://{quote(self.env['DATA_DIR'])}/broker.sock"
 
     def residents(self, *kinds: str) -> list[Resident]:
-        """Who runs at present; all kinds when none is named."""
+        """Who runs at present, heads and their workers; all kinds when none is named."""
         found = []
         for head in psutil.Process(self.up.pid).children():
             with suppress(psutil.Error):
                 words = " ".join(head.cmdline())
                 kind = next((name for word, name in PROGRAMS.items() if word in words), "")
                 if kind and (not kinds or kind in kinds):
-                    below = [
-                        each for each in head.children(recursive=True) if "resource_tracker" not in str(each.cmdline())
-                    ]
+                    below = [each for each in head.children() if _does_work(each)]
                     found += [Resident(each, kind, head) for each in [head, *below]]
         return found
+
+
+def _does_work(process: psutil.Process) -> bool:
+    """What Python starts beside its workers is none of them."""
+    return "resource_tracker" not in " ".join(process.cmdline())
 
 
 @contextmanager

@@ -76,16 +76,16 @@ class Nemesis:
         sleep(max(0.0, begun + seconds - monotonic()))
 
     def _kill(self) -> bool:
-        """-9 for one process that is not frozen, nor anybody who would take a frozen one with it; kinds take turns."""
+        """-9 for one process, of each kind in turn; but not for who is frozen, nor for a head that would take it along."""
         if not self._kinds:
             self._kinds = self._chance.sample(KILLED, len(KILLED))
-        kind = self._kinds[0]
+        kind = self._kinds.pop()
         everybody = self.house.residents(kind.split()[0])
-        frozen = {each.head.pid for each in everybody if _is_frozen(each.process)}
-        single = kind == "timetable"
-        found = [each for each in everybody
-                 if (single or each.is_head == kind.endswith("head")) and each.head.pid not in frozen]  # fmt: skip
-        self._kinds.pop(0)
+        frozen = {each.process.pid for each in everybody if _is_frozen(each.process)}
+        holding = {each.head.pid for each in everybody if each.process.pid in frozen}
+        heads = kind.endswith("head") or kind == "timetable"
+        found = [each for each in everybody if each.is_head == heads
+                 and each.process.pid not in (holding if heads else frozen)]  # fmt: skip
         if not found:
             return False
         with suppress(psutil.NoSuchProcess):

@@ -15,7 +15,8 @@ QUIET_KEY = "quiet:quiet"  # of the customer who is told of nothing
 TOLD = "sxf"  # parts of orders that are sent by the one who is told of everything
 AT_ONCE = 64  # orders that are being sent at the same time, at most
 WAIT = 10.0  # seconds for one answer
-PAUSE = 0.5  # seconds before the same order is sent again
+PAUSE = 0.5  # seconds before the same order is sent again; twice as long each time,
+LONGEST = 4.0  # and so long at most
 PATIENCE = 240.0  # seconds after which it is given up
 
 
@@ -62,7 +63,7 @@ def send_one(reference: str, port: int, files: str) -> Sent:
         elif 0 < status < 500:
             break
         else:
-            sleep(PAUSE)
+            sleep(min(PAUSE * 2 ** (len(attempts) - 1), LONGEST))
     if id and reference.endswith("x"):
         _cancel(id, port, until)
     return Sent(reference, id, attempts)
