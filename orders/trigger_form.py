@@ -100,6 +100,9 @@ class TriggerForm(forms.ModelForm):
         except forms.ValidationError as error:
             self.add_error("address", error)
             return said
+        if said["channel"] == Trigger.Channel.EMAIL:
+            said["headers"] = ""  # it has none, and what they held goes to nobody else later
+            return said
         kept = webhooks.MASK in (self.data.get(self.add_prefix("headers")) or "")
         if kept and _origin(said["address"]) != _origin(self.stored[0]):
             self.add_error("headers", "The address leads elsewhere: type the values of the headers anew.")

@@ -6,6 +6,7 @@ for (const form of document.querySelectorAll("form[data-live]")) {
   let timer = 0;
   let latest = 0;
 
+  // Its buttons are named "action" too: form.action would be them.
   const renew = async () => {
     const mine = ++latest;
     const part = document.getElementById(form.dataset.live);
@@ -13,7 +14,7 @@ for (const form of document.querySelectorAll("form[data-live]")) {
     data.set("action", "preview");
     part.classList.add("waiting");
     try {
-      const answer = await fetch(form.action, { method: "POST", body: data, credentials: "same-origin" });
+      const answer = await fetch(form.getAttribute("action"), { method: "POST", body: data, credentials: "same-origin" });
       const made = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(form.dataset.live);
       if (mine !== latest || !answer.ok || !made) return;
       const focused = document.activeElement;

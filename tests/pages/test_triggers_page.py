@@ -171,6 +171,13 @@ def test_what_headers_hold_does_not_follow_a_changed_address(
     )
 
 
+def test_a_mail_keeps_no_headers(manager: Client, trigger: Trigger) -> None:
+    Trigger.objects.update(headers="Authorization: Bearer t0ken\n")
+    by_mail = {"channel": "email", "address": "a@b.example", "headers": "Authorization: ••••••••"}
+    assert manager.post(page_of(trigger), TYPED | by_mail).status_code == 302
+    assert (Trigger.objects.get().channel, Trigger.objects.get().headers) == ("email", "")
+
+
 # --- preview -----------------------------------------------------------------------------------------
 def test_it_is_tried_on_the_latest_event_of_its_kind_or_the_chosen_one(manager: Client, trigger: Trigger) -> None:
     first, second = make_order("failed"), make_order("failed")
