@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-services bench lint format
+.PHONY: run test test-services bench faults lint format
 
 run: export DEBUG := 1
 run: $(VENV)/.runs
@@ -26,6 +26,10 @@ test-services: $(VENV)/.tests
 
 bench: $(VENV)/.tests
 	@$(BIN)/python -m bench
+
+faults: $(VENV)/.tests
+	@$(BIN)/python -m bench.faults points
+	@$(BIN)/python -m bench.faults chaos
 
 lint: $(VENV)/.tests
 	@$(BIN)/ruff check
