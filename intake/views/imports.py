@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -164,7 +164,10 @@ def act(request: HttpRequest, pk: UUID, verb: str) -> HttpResponse:
 def result(request: HttpRequest, pk: UUID) -> StreamingHttpResponse:
     """What became of every row, by now, as CSV."""
     found = get_object_or_404(Import.objects.select_related("customer", "connector"), pk=pk)
-    entries = drafts_of(imports.table_of(found))
+    try:
+        entries = drafts_of(imports.table_of(found))
+    except OSError:  # the files were moved or cleared
+        raise Http404 from None
     made = imports.requests_of(found).select_related("order").defer("body", "mended_body", "fetched_body", "answer")
     rows = result_rows(found, entries, [imports.key_of(found, entry) for entry in entries],
                        requests={each.key or "": each for each in made})  # fmt: skip

@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from gelatoconnect.lib import storage
 from intake.imports.preview import LOOKED_AT_ONCE
 from intake.imports.template import as_csv
 from intake.models import Import, OrderRequest
@@ -184,3 +185,12 @@ def test_those_who_may_not_import_see_and_change_nothing(manager: Client, sign_i
 def test_strangers_are_asked_to_sign_in(client: Client) -> None:
     answer = client.post(reverse("intake:import-new"), {"file": BytesIO(b"x")})
     assert (answer.status_code, answer.url.split("?")[0]) == (302, "/login")
+
+
+def test_what_became_of_a_file_that_was_cleared_since_is_not_found(manager: Client) -> None:
+    upload(manager, table(row("A")))
+    found = Import.objects.get()
+    address = reverse("intake:import-result", args=[found.pk])
+    assert manager.get(address).status_code == 200
+    storage.path_of(found.sha256).unlink()
+    assert manager.get(address).status_code == 404
