@@ -154,6 +154,7 @@ EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_PASSWORD") or ""
 EMAIL_USE_TLS = flag("EMAIL_TLS", True)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM") or "GelatoConnect <orders@localhost>"
+STAFF_EMAIL = os.environ.get("STAFF_EMAIL") or DEFAULT_FROM_EMAIL  # is told what no customer can be told
 if not EMAIL_HOST:  # nothing configured: mail is kept as files, to be read by a person
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = DATA_DIR / "mail"

@@ -49,7 +49,7 @@ def wanting(event: Event) -> Iterator[str]:
         yield str(order.connector)
 
 
-@listen("order.*", "package.*", name="postback", each=wanting)
+@listen("order.*", "package.*", name="postback", each=wanting, by_target=True)
 def postback(delivery: Delivery) -> None:
     """Tell the order's sender, in its own words."""
     connector = Connector.objects.filter(pk=delivery.target, active=True).first()
@@ -67,7 +67,7 @@ def answered_early(event: Event) -> Iterator[str]:
         yield str(request.connector_id)
 
 
-@listen("request.rejected", name="refusal", each=answered_early)
+@listen("request.rejected", name="refusal", each=answered_early, by_target=True)
 def refusal(delivery: Delivery) -> None:
     """Tell the sender of such a request that it was refused, in its own words."""
     event = delivery.event

@@ -9,13 +9,13 @@ event's id, the same on every attempt.
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 from django.db import connection, models, transaction
@@ -24,6 +24,7 @@ from django_fsm import TransitionNotAllowed
 
 from gelatoconnect.lib import later, logs
 from gelatoconnect.lib.failpoints import reached
+from orders import turns
 from orders.models import Attempt, Customer, Delivery, Event, Order
 
 log = logging.getLogger(__name__)
@@ -48,16 +49,31 @@ class Permanent(Exception):
     """It will never work: give up, visibly."""
 
 
+class Endpoints(Protocol):
+    """Who watches over the endpoints that a listener's targets are (see orders.endpoints)."""
+
+    def resting(self) -> Collection[str]:
+        """Targets that are not called at present."""
+
+    def admits(self, target: str) -> bool:
+        """Whether it may be called now. Asked in the transaction that claims a delivery."""
+
+    def ended(self, delivery: Delivery, failure: Exception | None, *, at: datetime, milliseconds: int) -> None:
+        """An attempt has ended. Called in the transaction that records it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """What follows events. `handle` runs outside any transaction and may return a conclusion, which is run in the
-    transaction that ends the delivery: both happen, or neither."""
+    transaction that ends the delivery: both happen, or neither. by_target: each target takes turns with the others."""
 
     name: str
     kinds: tuple[str, ...]
     handle: Callable[[Delivery], Conclusion | None]
     each: Callable[[Event], Iterable[str]] = field(default=lambda event: ("",))
     delays: tuple[float, ...] = DELAYS
+    by_target: bool = False
+    endpoints: Endpoints | None = None
 
     def hears(self, kind: str) -> bool:
         return any(fnmatchcase(kind, pattern) for pattern in self.kinds)
@@ -101,14 +117,15 @@ def emit(order: Order | None, kind: str, *, by: str, customer: Customer | None =
 
 
 def due(*, limit: int, overdue: float = 0.0) -> list[UUID]:
-    """Deliveries that may run now, longest due first. One order's deliveries to one target wait for each other."""
-    earlier = Delivery.objects.filter(
-        order=models.OuterRef("order"), listener=models.OuterRef("listener"), target=models.OuterRef("target"),
-        state=Delivery.State.DUE, id__lt=models.OuterRef("id"),
-    )  # fmt: skip
-    when = timezone.now() - timedelta(seconds=overdue)
-    ready = Delivery.objects.filter(state=Delivery.State.DUE, due__lte=when).exclude(models.Exists(earlier))
-    return list(ready.order_by("due").values_list("pk", flat=True)[:limit])
+    """Deliveries that may run now, in turns (see orders.turns): nobody's backlog delays the others.
+
+    One order's deliveries to one target wait for each other; endpoints that rest, or are busy, are left out.
+    """
+    now = timezone.now()
+    resting = {target for each in LISTENERS.values() if each.endpoints for target in each.endpoints.resting()}
+    by_target = [name for name, listener in LISTENERS.items() if listener.by_target]
+    return turns.ready(limit=limit, until=now - timedelta(seconds=overdue), listeners=tuple(LISTENERS),
+                       by_target=by_target, resting=sorted(resting.union(turns.busy(now))))  # fmt: skip
 
 
 def sweep(*, seconds: float = 20.0) -> int:
@@ -182,15 +199,32 @@ def hasten(order: Order, listener: str) -> bool:
 
 
 def _claim(pk: UUID) -> Delivery | None:
-    """Check and act in one UPDATE: of many workers one wins. The attempt counts from here, so a crash counts."""
-    now, token = timezone.now(), uuid4()
-    mine = Delivery.objects.filter(pk=pk, state=Delivery.State.DUE, due__lte=now).update(
-        lease=token, due=now + timedelta(seconds=LEASE), attempts=models.F("attempts") + 1
-    )
-    if not mine:
+    """Check and act in one UPDATE: of many workers one wins. The attempt counts from here, so a crash counts.
+
+    A target that is called often enough at once is left alone; two workers who look at the same moment may both be let in.
+    """
+    found = Delivery.objects.filter(pk=pk, state=Delivery.State.DUE).values_list("listener", "target").first()
+    if found is None:
+        return None
+    listener, token = LISTENERS.get(found[0]), uuid4()
+    if listener and listener.endpoints:
+        with transaction.atomic():
+            if not (listener.endpoints.admits(found[1]) and _lease(pk, token)):
+                transaction.set_rollback(True)
+                return None
+    elif not _lease(pk, token):
         return None
     known = Delivery.objects.select_related("event__customer", "order__customer", "order__address")
     return known.filter(pk=pk, lease=token).first()
+
+
+def _lease(pk: UUID, token: UUID) -> bool:
+    now = timezone.now()
+    others = turns.running(now).filter(target=models.OuterRef("target"))
+    many = models.Exists(others[turns.at_once() - 1 :])
+    free = Delivery.objects.filter(models.Q(target="") | ~many, pk=pk, state=Delivery.State.DUE, due__lte=now)
+    due = now + timedelta(seconds=LEASE)
+    return bool(free.update(lease=token, due=due, attempts=models.F("attempts") + 1))
 
 
 @contextmanager
@@ -238,6 +272,9 @@ def _write(delivery: Delivery, failure: Exception | None, *, at: datetime, milli
     if mine:
         Attempt.objects.create(delivery=delivery, at=at, milliseconds=milliseconds, succeeded=failure is None,
                                message=str(failure or ""), report=delivery.report)  # fmt: skip
+        listener = LISTENERS.get(delivery.listener)
+        if listener and listener.endpoints:
+            listener.endpoints.ended(delivery, failure, at=at, milliseconds=milliseconds)
     return bool(mine)
 
 

@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from gelatoconnect.lib import strict, xml
 from gelatoconnect.lib.problems import Problem, Rejected
-from orders import mails, webhooks
+from orders import endpoints, mails, webhooks
 from orders.events import Permanent, TryLater, listen
 from orders.models import Delivery, Event, Order, Trigger
 from orders.payloads import Occasion, as_json, as_xml, rendered
@@ -22,7 +22,7 @@ from orders.payloads import Occasion, as_json, as_xml, rendered
 IN_HOUSE = frozenset(
     {"order.noted", "order.signed_off", "order.cancel_refused", "order.cancel_repeated", "order.forgotten",
      "request.received", "request.exported", "request.forgotten", "import.brought", "import.started", "import.ended",
-     "product.mapped", "replay.started", "replay.continued"}
+     "product.mapped", "replay.started", "replay.continued", "endpoint.failing", "endpoint.switched_off"}
 )  # fmt: skip
 # What may be told. New kinds are told whether they stand here or not: this is for those who choose.
 KINDS = (
@@ -74,7 +74,7 @@ class Subject:
 
 
 # --- telling them ------------------------------------------------------------------------------------
-@listen("*", name="trigger", each=matching)
+@listen("*", name="trigger", each=matching, by_target=True, endpoints=endpoints)
 def notify(delivery: Delivery) -> None:
     trigger = Trigger.objects.filter(pk=delivery.target, active=True).first()
     if trigger is None:

@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 def post(trigger: Trigger, body: bytes, *, content_type: str, id: str, report: dict[str, Any], test: bool = False,
          seconds: float = 20) -> None:  # fmt: skip
-    """Send the body, signed. 2xx is success; a redirect is a failure; the id stays the same on every attempt.
+    """Send the body, signed. 2xx is success; a redirect is a failure; 410 is an end; the id stays the same on every attempt.
 
     report: gets what was sent, without the values of the trigger's own headers, and what was answered.
     """
@@ -35,6 +35,8 @@ def post(trigger: Trigger, body: bytes, *, content_type: str, id: str, report: d
         raise (Permanent if failure.permanent else TryLater)(f"{failure.code}: {failure.message}") from failure
     report["answer"] = {"status": answer.status, "headers": _kept(answer.headers),
                         "body": answer.body.decode(errors="replace").replace("\0", "")}  # fmt: skip
+    if answer.status == 410:
+        raise Permanent("The receiver answered 410: it wants no more of them.")
     if not 200 <= answer.status < 300:
         raise TryLater(f"The receiver answered {answer.status}.", after=answer.retry_after)
 
