@@ -10,7 +10,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
-from django.db import connection, models, transaction
+from django.db import Error, InterfaceError, OperationalError, connection, models, transaction
 from django.utils import timezone
 from django_fsm import TransitionNotAllowed
 
@@ -161,6 +161,8 @@ def _attempt(delivery: Delivery) -> None:
             conclude = _listener_of(delivery).handle(delivery)
             reached("deliver.done")
     except Exception as error:
+        if isinstance(error, OperationalError | InterfaceError) and not connection.is_usable():
+            raise  # our own database is away, which is not held against the receiver: as if this worker had died
         if not isinstance(error, TryLater | Permanent):
             log.exception("Delivery %s to %s failed", delivery.pk, delivery.listener)
         failure = error
@@ -236,7 +238,8 @@ def _lease_kept(delivery: Delivery) -> Iterator[None]:
         until = monotonic() + LONGEST
         while not stop.wait(LEASE / 3) and monotonic() < until:
             held = Delivery.objects.filter(pk=delivery.pk, lease=delivery.lease)
-            held.update(due=timezone.now() + timedelta(seconds=LEASE))
+            with suppress(Error):  # the database may be back the next time
+                held.update(due=timezone.now() + timedelta(seconds=LEASE))
             connection.close()
 
     thread = threading.Thread(target=renew, daemon=True, name="lease")
