@@ -60,7 +60,7 @@ def try_all(times: int, files: str, log: Path) -> list[Tried]:
 
 
 def _try(scene: Any, point: str, times: int, files: str, log: Path) -> Tried:
-    tried = Tried(point, scene.name, _passes(scene, point, files))
+    tried = Tried(point, scene.name, _passes(scene, point, files) if times > 1 else 1)
     for number in range(times):
         name, at = f"{point}-{number}", number % tried.passes + 1
         _in_child(partial(scene.begin, name, files))
