@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from orders import events
@@ -138,7 +138,47 @@ def test_one_orders_deliveries_to_one_target_keep_their_order(heard: list, order
     assert due(limit=10) == [second.pk]
 
 
-def test_finding_due_deliveries_uses_the_index_of_open_ones(order: Order) -> None:
-    plan = Delivery.objects.filter(state="due", due__lte=timezone.now()).order_by("due").explain()
-    if connection.vendor == "sqlite":
-        assert "delivery_due" in plan
+def test_of_workers_who_want_the_same_delivery_one_gets_it(heard: list, order: Order) -> None:
+    """As it is when all of them have found it due: the first one's lease keeps the others out, attempt by attempt."""
+    pk = Delivery.objects.get().pk
+    heard[0].say = lambda delivery: inside.append([deliver(pk), deliver(pk)])
+    inside: list = []
+    assert [deliver(pk), deliver(pk)] == [True, False]
+    assert inside == [[False, False]]
+    assert heard[1:] == ["order.received"]
+    assert (Attempt.objects.count(), Delivery.objects.get().attempts) == (1, 1)
+
+
+def test_a_frozen_workers_late_result_does_not_end_anothers_attempt(heard: list, order: Order) -> None:
+    """It wakes when another has the delivery, and again when that one has ended it: neither changes what the other says."""
+    pk = Delivery.objects.get().pk
+    frozen = events._claim(pk)
+    later_by(1)
+    second = events._claim(pk)
+    assert frozen is not None and second is not None and frozen.lease != second.lease
+    events._end(frozen, None, Permanent("late"), at=timezone.now(), milliseconds=1)
+    assert (Delivery.objects.get().state, Delivery.objects.get().lease) == ("due", second.lease)
+    events._end(second, None, None, at=timezone.now(), milliseconds=1)
+    events._end(frozen, None, Permanent("late"), at=timezone.now(), milliseconds=1)
+    assert (Delivery.objects.get().state, Delivery.objects.get().error) == ("done", "")
+    assert [attempt.succeeded for attempt in Attempt.objects.all()] == [True]
+
+
+def test_an_event_has_one_delivery_to_a_listener_and_target(heard: list, order: Order) -> None:
+    known = Delivery.objects.get()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Delivery.objects.create(event=known.event, order=order, listener="ear", due=timezone.now())
+    assert Delivery.objects.count() == 1
+    Delivery.objects.create(event=known.event, order=order, listener="ear", target="another", due=timezone.now())
+
+
+def test_what_is_being_sent_is_not_sent_again_beside_it(heard: list, order: Order) -> None:
+    """It has an end of its own; sent again, two would be under way, or the end of the first be lost."""
+    pk = Delivery.objects.get().pk
+    claimed = events._claim(pk)
+    assert claimed is not None
+    assert replay(Delivery.objects.all()) == 0
+    row = Delivery.objects.get()
+    assert (row.lease, row.attempts, row.due > timezone.now()) == (claimed.lease, 1, True)
+    events._end(claimed, None, None, at=timezone.now(), milliseconds=1)
+    assert replay(Delivery.objects.all()) == 1
