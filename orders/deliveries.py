@@ -36,6 +36,7 @@ VIEWS = {
 }
 MOST_PARTS = 30  # asked one by one; more at once are cheaper
 RARE = 2_000  # events of a customer who has no more are looked up; those of another are met on the way
+NEWEST, OFTEN = 2_000, 20  # so many among the newest events, and a kind is common
 MOST_ORDERS = 1_000  # of those a search finds: the newest
 # The same columns without their indexes: a search is to look at what it found, not to walk a listener's deliveries.
 HIDDEN = {f"hidden_{name}": Concat(name, Value("")) for name in ("listener", "state")}
@@ -108,6 +109,14 @@ def kinds_like(text: str) -> Q:
 def with_event(found: QuerySet[Delivery], condition: Q) -> QuerySet[Delivery]:
     """Those whose event fits. Each is looked at on the way: a join would let the planner begin at the events."""
     return found.filter(Exists(Event.objects.filter(condition, pk=OuterRef("event")))) if condition else found
+
+
+def of_kinds(found: QuerySet[Delivery], condition: Q) -> QuerySet[Delivery]:
+    """What happens often is met on the way; events that are seldom are looked up first: walking finds no page of them."""
+    newest = Event.objects.order_by("-id").values("pk")[:NEWEST]
+    if condition and Event.objects.filter(condition, pk__in=newest)[:OFTEN].count() < OFTEN:
+        return found.filter(event__in=Event.objects.filter(condition).values("pk"))
+    return with_event(found, condition)
 
 
 def of_customer(found: QuerySet[Delivery], customer: Customer) -> QuerySet[Delivery]:
@@ -209,7 +218,7 @@ class DeliveryFilter(filters.FilterSet):
         return of_customer(found, customer)
 
     def of_event(self, found: QuerySet[Delivery], _name: str, text: str) -> QuerySet[Delivery]:
-        return with_event(found, kinds_like(text))
+        return of_kinds(found, kinds_like(text))
 
     def of_order(self, found: QuerySet[Delivery], _name: str, reference: str) -> QuerySet[Delivery]:
         orders = Order.objects.filter(reference=reference.strip()).order_by("-id").values_list("pk", flat=True)
