@@ -65,16 +65,20 @@ def queue() -> Iterator[Metric]:
         "For how long the delivery is due that would be made next.",
         [({}, health.oldest_due())],
     )
-    waiting = Delivery.objects.filter(state=State.DUE).order_by("due").values("pk")[:CAP]
-    now = timezone.now()
-    rows = Delivery.objects.filter(pk__in=waiting).order_by()
-    due = dict(rows.filter(due__lte=now).values_list("listener").annotate(count=Count("pk")))
-    later = dict(rows.filter(due__gt=now).values_list("listener").annotate(count=Count("pk")))
+    due, later = waiting()
     found = [({"listener": name, "state": state}, counts.get(name, 0))
              for state, counts in (("due", due), ("later", later)) for name in names(due, later)]  # fmt: skip
     found += [({"listener": name, "state": "given_up"}, count) for name, count in given_up(names(due, later))]
     help = f"Deliveries that are due, that wait for their time, that were given up; no more than {CAP:,} are counted."
     yield gauge("deliveries", help, found)
+
+
+def waiting() -> tuple[dict[str, int], dict[str, int]]:
+    """How many deliveries of each listener are due, and how many wait for their time; of the CAP that are due first."""
+    first = Delivery.objects.filter(state=State.DUE).order_by("due").values("pk")[:CAP]
+    rows, now = Delivery.objects.filter(pk__in=first).order_by(), timezone.now()
+    due = dict(rows.filter(due__lte=now).values_list("listener").annotate(count=Count("pk")))
+    return due, dict(rows.filter(due__gt=now).values_list("listener").annotate(count=Count("pk")))
 
 
 def names(*more: Iterable[str]) -> list[str]:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -17,7 +19,7 @@ from gelatoconnect.lib.ids import first_id
 from gelatoconnect.operations import heartbeats, metrics, requests, totals
 from intake.models import OrderRequest
 from orders import events
-from orders.models import Attempt, Customer, Delivery, Event, Order, Trigger
+from orders.models import Attempt, Customer, Delivery, Event, Trigger
 from tests.conftest import ApiClient, FileServer
 from tests.factories import make_order
 
@@ -217,11 +219,12 @@ def test_failing_endpoints_and_the_last_backup_are_told(customer: Customer) -> N
     assert found["last_backup_timestamp_seconds"] == {"": 1_700_000_000}
 
 
-def test_a_scrape_asks_the_same_few_questions_however_much_there_is(
-    customer: Customer, django_assert_num_queries: Any
-) -> None:
-    for _ in range(3):
-        make_order("failed", customer=customer)
-    with django_assert_num_queries(9):
-        metrics.exposition()
-    assert Order.objects.count() == 3
+def test_a_scrape_asks_the_same_few_questions_however_much_there_is(customer: Customer) -> None:
+    asked = []
+    for _ in range(2):
+        for _ in range(3):
+            make_order("failed", customer=customer)
+        with CaptureQueriesContext(connection) as queries:
+            metrics.exposition()
+        asked.append(len(queries))
+    assert asked[0] == asked[1] < 15
