@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -62,10 +62,12 @@ class Run:
     faults: dict[str, int]
     findings: Findings
     drain: float | None
+    undone: int  # faults of the plan that were not made
+    fenced: int  # results that came too late and were dropped
 
     @property
     def is_good(self) -> bool:
-        return self.findings.is_clean and self.drain is not None and self.drain <= DRAINED
+        return not self.undone and self.findings.is_clean and self.drain is not None and self.drain <= DRAINED
 
 
 @contextmanager
@@ -103,16 +105,19 @@ def run(database: str, asked: Asked) -> Run:
             round(seconds * asked.rate), rate=asked.rate, port=house.port, files=f"http://{receiver.host}",
             prefix="chaos", share=asked.share,
         ) as future:  # fmt: skip
-            nemesis.run(plan(faults, seconds=seconds, seed=asked.seed), seconds=seconds)
+            planned = plan(faults, seconds=seconds, seed=asked.seed)
+            nemesis.run(planned, seconds=seconds)
             drain = _drained(ask, future)
             sent = future.result()
             stored, left, arrows = ask("bench.faults.shop", "everything", "chaos")
         hooks = receiver.hooks()
         done = dict(nemesis.done)
         done["frozen past its lease"] = len(receiver.frozen())
+        fenced = house.words.count("lost its lease")
     events = sum(len(order.facts) for order in stored)
     findings = history.judge(sent, stored, hooks, left, arrows=arrows, told=TOLD)
-    return Run(here.name, sent, len(stored), events, len(hooks), history.repeated(hooks), done, findings, drain)
+    return Run(here.name, sent, len(stored), events, len(hooks), history.repeated(hooks), done, findings, drain,
+               len(planned) - sum(done.values()), fenced)  # fmt: skip
 
 
 def _drained(ask: Apart, future: "Future[list[Sent]]") -> float | None:
@@ -125,19 +130,13 @@ def _drained(ask: Apart, future: "Future[list[Sent]]") -> float | None:
     return None
 
 
-def _kill_own_broker(house: House) -> None:
-    """The supervisor starts it again."""
+def _kill_own_broker(house: House) -> bool:
+    """The supervisor starts it again. False: there was none."""
     for each in house.residents("broker"):
-        with psutil_errors_ignored():
+        with suppress(psutil.NoSuchProcess):
             each.process.send_signal(signal.SIGKILL)
-
-
-@contextmanager
-def psutil_errors_ignored() -> Iterator[None]:
-    try:
-        yield
-    except psutil.NoSuchProcess:
-        pass
+            return True
+    return False
 
 
 def table(runs: list[Run], asked: Asked) -> Table:
@@ -150,6 +149,7 @@ def table(runs: list[Run], asked: Asked) -> Table:
     faults = sorted({name for run in runs for name in run.faults})
     for name in faults:
         found.add(f"fault: {name}", *(run.faults.get(name, 0) for run in runs))
+    found.add("faults that could not be made", *(run.undone for run in runs))
     for mark, words in history.MARKS.items():
         found.add(words, *(run.findings.count(mark) for run in runs))
     for run in runs:
@@ -181,6 +181,7 @@ def _rows() -> list[tuple[str, Any]]:
         ("events", lambda run: run.events),
         ("webhooks received", lambda run: run.hooks),
         ("of them repeated", lambda run: run.repeated),
+        ("results dropped, since their lease was lost", lambda run: run.fenced),
         ("p50 of an answer, ms", lambda run: percentile(answers(run), 50)),
         ("p99 of an answer, ms", lambda run: percentile(answers(run), 99)),
         ("p99 until accepted, resends and all, ms", lambda run: percentile(whole(run), 99)),

@@ -69,6 +69,11 @@ class House:
     def broker_url(self) -> str:
         return self.env["REDIS_URL"] or f"unix://{quote(self.env['DATA_DIR'])}/broker.sock"
 
+    @property
+    def words(self) -> str:
+        """All that it has said so far."""
+        return log_of(self.env).read_text(errors="replace")
+
     def residents(self, *kinds: str) -> list[Resident]:
         """Who runs at present, heads and their workers; all kinds when none is named."""
         found = []
@@ -82,6 +87,10 @@ class House:
         return found
 
 
+def log_of(env: dict[str, str]) -> Path:
+    return Path(env["DATA_DIR"]) / "up.log"
+
+
 def _does_work(process: psutil.Process) -> bool:
     """What Python starts beside its workers is none of them."""
     return "resource_tracker" not in " ".join(process.cmdline())
@@ -90,7 +99,7 @@ def _does_work(process: psutil.Process) -> bool:
 @contextmanager
 def open_house(env: dict[str, str]) -> Iterator[House]:
     """Everything runs and answers while the block lasts; its words are in up.log of its folder."""
-    log = Path(env["DATA_DIR"]) / "up.log"
+    log = log_of(env)
     with log.open("ab") as words:
         command = [sys.executable, "manage.py", "up"]
         up = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env}, stdout=words, stderr=words)
@@ -125,9 +134,12 @@ class OwnBroker:
         command = [program, "--port", "0", "--unixsocket", str(self.path), "--save", ""]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
-    def kill(self) -> None:
+    def kill(self) -> bool:
+        """False: it was not running."""
+        was_alive = self.process.poll() is None
         self.process.kill()
         self.process.wait()
+        return was_alive
 
     def freeze(self) -> None:
         self.process.send_signal(signal.SIGSTOP)

@@ -47,11 +47,12 @@ def plan(faults: Faults, *, seconds: float, seed: int) -> list[tuple[float, str]
 
 @dataclass
 class Nemesis:
-    """kill_broker, restart_database: how that is done here; a database that is a file is not restarted."""
+    """kill_broker, restart_database: how that is done here (False: there was no broker to be killed); a database that is a
+    file is not restarted."""
 
     house: House
     receiver: Receiver
-    kill_broker: Callable[[], None]
+    kill_broker: Callable[[], bool]
     restart_database: Callable[[], None] | None
     seed: int
     done: Counter[str] = field(default_factory=Counter)
@@ -95,7 +96,8 @@ class Nemesis:
         return False
 
     def _broker(self) -> bool:
-        self.kill_broker()
+        if not self.kill_broker():
+            return False
         self.done["broker killed"] += 1
         return True
 
@@ -125,11 +127,12 @@ def _is_frozen(process: psutil.Process) -> bool:
     return False
 
 
-def brought_back(kill: Callable[[], None], start: Callable[[], None]) -> Callable[[], None]:
+def brought_back(kill: Callable[[], bool], start: Callable[[], None]) -> Callable[[], bool]:
     """Kill it, and start it again a little later."""
 
-    def act() -> None:
-        kill()
-        Timer(GONE, start).start()
+    def act() -> bool:
+        if killed := kill():
+            Timer(GONE, start).start()
+        return killed
 
     return act
