@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from datetime import date
 from decimal import Decimal
 from typing import Any
 

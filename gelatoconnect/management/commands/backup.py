@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("file", nargs="?", type=Path, metavar="FILE",
                             help="where to; by default DATA_DIR/backups/gelatoconnect-<date>.tar")  # fmt: skip
         parser.add_argument("--with-secret-key", action="store_true",
-                            help="put DATA_DIR/secret_key in: whoever has the backup can then read every secret")  # fmt: skip
+                            help="put DATA_DIR/secret_key in: whoever has the backup can read every secret")  # fmt: skip
 
     def handle(self, *args: Any, file: Path | None, with_secret_key: bool, **options: Any) -> None:
         now = timezone.now()
