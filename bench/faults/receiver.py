@@ -91,13 +91,20 @@ def serve(pipe: Any, folder: Path, secret: str, freeze: Any) -> None:
                 _write(hooks, said(webhook, headers, body), lock)
                 with freeze.get_lock():
                     seconds, freeze.value = freeze.value, 0.0
-                if seconds and (caller := caller_of(self.client_address[1])):
-                    os.kill(caller, signal.SIGSTOP)
-                    _write(frozen, {"pid": caller, "at": time.time(), "id": headers["webhook-id"]}, lock)
-                    threading.Timer(seconds, _thaw, [caller]).start()
-                elif seconds:
-                    freeze.value = seconds
+                if seconds:
+                    self._stop_caller(seconds, headers["webhook-id"])
                 self._answer(b"")
+
+            def _stop_caller(self, seconds: float, id: str) -> None:
+                """Who cannot be found any more is not frozen; then it is the next one's turn."""
+                try:
+                    caller = caller_of(self.client_address[1])
+                    os.kill(caller, signal.SIGSTOP)
+                except ProcessLookupError:
+                    freeze.value = seconds
+                    return
+                _write(frozen, {"pid": caller, "at": time.time(), "id": id}, lock)
+                threading.Timer(seconds, _thaw, [caller]).start()
 
             def _answer(self, content: bytes) -> None:
                 with suppress(OSError):  # the caller was killed
@@ -133,12 +140,12 @@ def said(webhook: Webhook, headers: dict[str, str], body: bytes) -> dict[str, An
             "sequence": data["sequence"], "kind": told["type"], "genuine": genuine}  # fmt: skip
 
 
-def caller_of(port: int) -> int | None:
-    """The process of this machine that calls from there."""
+def caller_of(port: int) -> int:
+    """The process of this machine that calls from there. Raises ProcessLookupError when it is gone."""
     for found in psutil.net_connections("tcp4"):
         if found.laddr and found.laddr.port == port and found.pid not in (None, os.getpid()):
             return found.pid
-    return None
+    raise ProcessLookupError(port)
 
 
 def _thaw(pid: int) -> None:
