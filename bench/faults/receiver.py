@@ -98,7 +98,7 @@ def serve(pipe: Any, folder: Path, secret: str, freeze: Any) -> None:
             def _stop_caller(self, seconds: float, id: str) -> None:
                 """Who cannot be found any more is not frozen; then it is the next one's turn."""
                 try:
-                    caller = caller_of(self.client_address[1])
+                    caller = caller_of(self.client_address[1], self.server.server_address[1])
                     os.kill(caller, signal.SIGSTOP)
                 except ProcessLookupError:
                     freeze.value = seconds
@@ -140,10 +140,10 @@ def said(webhook: Webhook, headers: dict[str, str], body: bytes) -> dict[str, An
             "sequence": data["sequence"], "kind": told["type"], "genuine": genuine}  # fmt: skip
 
 
-def caller_of(port: int) -> int:
-    """The process of this machine that calls from there. Raises ProcessLookupError when it is gone."""
+def caller_of(port: int, ours: int) -> int:
+    """The process of this machine that calls our port from there. Raises ProcessLookupError when it is gone."""
     for found in psutil.net_connections("tcp4"):
-        if found.laddr and found.laddr.port == port and found.pid not in (None, os.getpid()):
+        if found.laddr and found.raddr and (found.laddr.port, found.raddr.port) == (port, ours) and found.pid:
             return found.pid
     raise ProcessLookupError(port)
 
