@@ -10,6 +10,7 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
+from gelatoconnect.lib import logs
 from gelatoconnect.lib.http.addresses import allow_list
 from orders import workdays
 
@@ -92,3 +93,40 @@ def _holidays() -> list[checks.CheckMessage]:
         hint = f"Leave PRODUCER_REGION empty, or write one of: {', '.join(known[country]) or 'none is known'}."
         return [checks.Error(f"{region!r} is no region of {country}.", id="gelatoconnect.E023", hint=hint)]
     return []
+
+
+RETENTION = (
+    "RETAIN_RECIPIENT_DAYS",
+    "RETAIN_BODY_DAYS",
+    "RETAIN_FILE_DAYS",
+    "RETAIN_DELIVERY_DAYS",
+    "RETAIN_IMPORT_DAYS",
+)
+
+
+@checks.register
+def operations(**_: Any) -> list[checks.CheckMessage]:
+    """How it logs, when it counts as ready, and how long things are kept."""
+    found: list[checks.CheckMessage] = []
+    if settings.LOG_FORMAT not in logs.FORMATS:
+        said = f"LOG_FORMAT is {settings.LOG_FORMAT!r}: JSON is logged."
+        found.append(checks.Error(said, id="gelatoconnect.E030", hint=f"Write one of: {', '.join(logs.FORMATS)}."))
+    if settings.READY_SECONDS <= 0:
+        hint = "Seconds that a delivery may be overdue while /readyz still says yes."
+        found.append(checks.Error("READY_SECONDS is not positive.", id="gelatoconnect.E031", hint=hint))
+    for name in RETENTION:
+        if getattr(settings, name) < 0:
+            found.append(checks.Error(f"{name} is negative.", id="gelatoconnect.E032", hint="Days; 0: kept for ever."))
+    if 0 < len(settings.METRICS_TOKEN) < 16:
+        hint = "Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        found.append(checks.Error("METRICS_TOKEN is too short to be a secret.", id="gelatoconnect.E033", hint=hint))
+    return found
+
+
+@checks.register(deploy=True)
+def retention(**_: Any) -> list[checks.CheckMessage]:
+    """What the law asks of whoever keeps people's addresses is decided by a person, not by a default."""
+    if settings.RETAIN_RECIPIENT_DAYS:
+        return []
+    hint = "Set RETAIN_RECIPIENT_DAYS to what you have agreed with your customers; see docs/deploy.md."
+    return [checks.Warning("Recipients' names and addresses are kept for ever.", id="gelatoconnect.W030", hint=hint)]

@@ -24,6 +24,7 @@ from gelatoconnect.lib.ids import new_id
 access = logging.getLogger("gelatoconnect.access")
 
 HIDDEN = "***"
+FORMATS = ("json", "line")
 LONGEST_SEGMENT = 48  # characters of a path's segment; what is longer is a token
 # Answered all the time and by themselves uninteresting: logged only when they fail.
 QUIET = ("/healthz", "/readyz", "/metrics", "/favicon.ico")
@@ -125,7 +126,8 @@ class Line(Said):
     """The same for eyes; the error below it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        about = " ".join(f"{name}={value}" for name, value in self.about(record).items())
+        said = ("method", "path", "status") if record.name == access.name else ()  # its message says them
+        about = " ".join(f"{name}={value}" for name, value in self.about(record).items() if name not in said)
         line = f"{self.formatTime(record)} {record.levelname} {record.name}: {self.message_of(record)}"
         found = self.error_of(record)
         return line + (f" [{about}]" if about else "") + (f"\n{found}" if found else "")
@@ -139,7 +141,7 @@ class Broken(logging.Filter):
 
 
 def configuration(*, format: str, level: str) -> dict[str, Any]:
-    """For settings.LOGGING: everything to the standard error, one handler, one format."""
+    """For settings.LOGGING: everything to the standard error, one handler, one of FORMATS (else JSON)."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -148,7 +150,9 @@ def configuration(*, format: str, level: str) -> dict[str, Any]:
             "line": {"()": "gelatoconnect.lib.logs.Line"},
         },
         "filters": {"broken": {"()": "gelatoconnect.lib.logs.Broken"}},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": format}},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "formatter": format if format in FORMATS else "json"}
+        },
         "loggers": {
             "django": {"handlers": [], "level": "INFO"},
             "django.request": {"level": "ERROR", "filters": ["broken"]},
