@@ -53,7 +53,8 @@ class OrderView(APIView):
         """By id, or the latest with that orderReferenceId. Raises Rejected (404)."""
         id = parse_id(ref)
         found = self.orders().filter(pk=id).first() if id else None
-        found = found or self.orders().filter(reference=ref).order_by("-id").first()
+        if found is None and "\0" not in ref:  # PostgreSQL keeps no NUL, and may not be asked for one
+            found = self.orders().filter(reference=ref).order_by("-id").first()
         if found is None:
             raise unknown("ORDER_UNKNOWN", f"There is no order {ref[:120]!r} for this key.")
         return found

@@ -24,11 +24,13 @@ def is_handed_over(url: str) -> bool:
 
 
 def _text(value: Any) -> Any:
-    """Null is an empty text, a number its digits: senders mix them."""
+    """Null is an empty text, a number its digits: senders mix them. Raises ValueError for what cannot be stored."""
     if value is None:
         return ""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("it holds a NUL, which no database keeps")
     return value
 
 
