@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from gelatoconnect.lib import lists
 from gelatoconnect.lib.ids import parse_id
-from orders import events, replays
+from orders import endpoints, events, replays
 from orders.deliveries import VIEWS, DeliveryFilter, explain_waits, name_targets
 from orders.masks import masked, masked_url
 from orders.models import Attempt, Delivery
@@ -47,6 +47,7 @@ def delivery_list(request: HttpRequest) -> HttpResponse:
         {
             "section": "postbacks",
             "page": page,
+            "endpoints": endpoints.banner(),
             "row_template": "orders/_delivery_row.html",
             "bulk_url": reverse("orders:replay"),
             "bulk_moves": [("replay", "Send again", "")] if again else [],

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from gelatoconnect.lib import limits
 from gelatoconnect.lib.ids import born, parse_id
 from gelatoconnect.lib.secrets import new_signing_secret
-from orders import mailbox
+from orders import endpoints, mailbox
 from orders.health import health_of
 from orders.models import Customer, Delivery, Event, Trigger
 from orders.notifications import IN_HOUSE, KINDS, Outcome, occasions, sample_kind, try_out
@@ -81,6 +81,7 @@ def trigger_list(request: HttpRequest) -> HttpResponse:
         {
             "section": "triggers",
             "page": page,
+            "endpoints": endpoints.banner(),
             "row_template": "orders/_trigger_row.html",
             "may_add": request.user.has_perm("orders.add_trigger"),
             "mailbox": mailbox.in_use() and request.user.has_perm("orders.change_trigger"),

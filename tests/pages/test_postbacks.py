@@ -47,7 +47,7 @@ def test_the_list_costs_the_same_queries_for_one_row_and_for_three(
     for _ in range(count):
         make_order()
     # Session, person, permissions (2), ids, page, triggers, what goes before them, both to choose from.
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         assert len(rows(manager, "?view=customers")) == count
 
 
@@ -282,3 +282,16 @@ def test_it_is_said_why_a_delivery_waits(trigger: Trigger) -> None:
     Trigger.objects.all().delete()
     assert why(first) == "Its trigger was removed."
     assert why(end(first)) == ""
+
+
+@pytest.mark.parametrize("page", ["/postbacks", "/triggers"])
+def test_pages_say_how_many_endpoints_fail_and_how_many_were_switched_off(
+    manager: Client, trigger: Trigger, page: str
+) -> None:
+    assert "endpoint fails" not in manager.get(page).content.decode()
+    Trigger.objects.update(failures=3)
+    shown = manager.get(page)
+    assert shown.context["endpoints"] == {"failing": 1, "switched_off": 0}
+    assert "1 endpoint fails: what waits is tried again." in shown.content.decode()
+    Trigger.objects.update(active=False, switched_off_at=timezone.now())
+    assert "1 endpoint was switched off because of failures." in manager.get(page).content.decode()
