@@ -122,10 +122,14 @@ def due(*, limit: int, overdue: float = 0.0) -> list[UUID]:
     One order's deliveries to one target wait for each other; endpoints that rest, or are busy, are left out.
     """
     now = timezone.now()
-    resting = {target for each in LISTENERS.values() if each.endpoints for target in each.endpoints.resting()}
     by_target = [name for name, listener in LISTENERS.items() if listener.by_target]
     return turns.ready(limit=limit, until=now - timedelta(seconds=overdue), listeners=tuple(LISTENERS),
-                       by_target=by_target, resting=sorted(resting.union(turns.busy(now))))  # fmt: skip
+                       by_target=by_target, resting=sorted(resting().union(turns.busy(now))))  # fmt: skip
+
+
+def resting() -> set[str]:
+    """Targets that are not called at present, because their endpoints fail."""
+    return {target for each in LISTENERS.values() if each.endpoints for target in each.endpoints.resting()}
 
 
 def sweep(*, seconds: float = 20.0) -> int:
