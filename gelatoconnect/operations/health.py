@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from gelatoconnect.lib import logs, storage
@@ -89,11 +90,16 @@ def deliveries() -> str:
 
 
 def oldest_due() -> float:
-    """Seconds for which the delivery has been due that would be made next. Those that wait for an earlier one of their
-    order do not count: nobody is late with them."""
-    ids = events.due(limit=1)
-    when = Delivery.objects.filter(pk__in=ids).values_list("due", flat=True).first()
-    return max(0.0, (timezone.now() - when).total_seconds()) if when else 0.0
+    """Seconds for which the oldest delivery has been due that could be made. Those that wait for an earlier one of their
+    order, or for an endpoint that rests, do not count: nobody is late with them."""
+    now, due = timezone.now(), Delivery.objects.filter(state=Delivery.State.DUE)
+    earlier = due.filter(order=OuterRef("order"), listener=OuterRef("listener"), target=OuterRef("target"),
+                         id__lt=OuterRef("id"))  # fmt: skip
+    ready = due.filter(due__lte=now).exclude(Exists(earlier)).order_by("due")
+    if resting := events.resting():
+        ready = ready.exclude(target__in=resting)
+    when = ready.values_list("due", flat=True).first()
+    return max(0.0, (now - when).total_seconds()) if when else 0.0
 
 
 def timetable() -> str:

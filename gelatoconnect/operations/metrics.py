@@ -7,13 +7,15 @@ is added up by the timetable, see `totals`.
 import platform
 import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
 import django
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import Case, QuerySet, When
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -65,49 +67,65 @@ def queue() -> Iterator[Metric]:
         "For how long the delivery is due that would be made next.",
         [({}, health.oldest_due())],
     )
-    due, later = waiting()
-    found = [({"listener": name, "state": state}, counts.get(name, 0))
-             for state, counts in (("due", due), ("later", later)) for name in names(due, later)]  # fmt: skip
-    found += [({"listener": name, "state": "given_up"}, count) for name, count in given_up(names(due, later))]
+    known = waiting()
+    found = [({"listener": name, "state": state}, getattr(known.get(name, Waiting()), state))
+             for state in ("due", "later") for name in names(known)]  # fmt: skip
+    found += [({"listener": name, "state": "given_up"}, count) for name, count in given_up(names(known)).items()]
     help = f"Deliveries that are due, that wait for their time, that were given up; no more than {CAP:,} are counted."
     yield gauge("deliveries", help, found)
 
 
-def waiting() -> tuple[dict[str, int], dict[str, int]]:
-    """How many deliveries of each listener are due, and how many wait for their time; of the CAP that are due first."""
-    first = Delivery.objects.filter(state=State.DUE).order_by("due").values("pk")[:CAP]
-    rows, now = Delivery.objects.filter(pk__in=first).order_by(), timezone.now()
-    due = dict(rows.filter(due__lte=now).values_list("listener").annotate(count=Count("pk")))
-    return due, dict(rows.filter(due__gt=now).values_list("listener").annotate(count=Count("pk")))
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A listener's deliveries that are to be made. since: when the oldest that is due became so."""
+
+    due: int = 0
+    later: int = 0
+    since: datetime | None = None
 
 
-def names(*more: Iterable[str]) -> list[str]:
+def waiting() -> dict[str, Waiting]:
+    """By listener, of the CAP that are due first: read from their own index, and counted by the database."""
+    now = timezone.now()
+    first = Delivery.objects.filter(state=State.DUE).order_by("due")
+    rows = first.annotate(is_due=Case(When(due__lte=now, then=1), default=0)).values("listener", "is_due", "due")[:CAP]
+    statement, values = rows.query.sql_with_params()
+    counted = f"SELECT listener, SUM(is_due), COUNT(*), MIN(due) FROM ({statement}) AS waiting GROUP BY 1"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(counted, values)
+        return {name: Waiting(due, count - due, _moment(since) if due else None) for name, due, count, since in cursor}
+
+
+def _moment(said: Any) -> datetime:
+    """As the database writes it: SQLite as text."""
+    moment = said if isinstance(said, datetime) else datetime.fromisoformat(said)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def names(more: Iterable[str]) -> list[str]:
     """Every listener, and others of which deliveries are left."""
-    return sorted({*events.LISTENERS, *(name for each in more for name in each)})
+    return sorted({*events.LISTENERS, *more})
 
 
-def given_up(listeners: Iterable[str]) -> list[tuple[str, int]]:
-    """How many of each listener's, in one statement; each is found in the index and counted no further than CAP."""
-    parts = [Delivery.objects.filter(listener=name, state=State.GIVEN_UP).order_by().values("listener")[:CAP]
-             for name in listeners]  # fmt: skip
-    return _counted(parts, "listener")
+def given_up(listeners: Iterable[str]) -> dict[str, int]:
+    """How many of each listener's."""
+    gone = Delivery.objects.filter(state=State.GIVEN_UP)
+    return counted({name: gone.filter(listener=name) for name in listeners})
 
 
 def open_orders() -> Iterator[Metric]:
-    parts = [Order.objects.filter(status=status).order_by().values("status")[:CAP] for status in OPEN]
-    found = dict(_counted(parts, "status"))
-    rows = [({"status": status.value}, found.get(status.value, 0)) for status in OPEN]
-    yield gauge("open_orders", f"Orders that have not ended, by status; at most {CAP:,} of each are counted.", rows)
+    found = counted({status.value: Order.objects.filter(status=status) for status in OPEN})
+    help = f"Orders that have not ended, by status; no more than {CAP:,} of each are counted."
+    yield gauge("open_orders", help, [({"status": status}, count) for status, count in found.items()])
 
 
-def _counted(parts: list[QuerySet], column: str) -> list[tuple[str, int]]:
-    """What several capped queries find, counted by the database in one statement."""
-    statements, values = zip(*(part.query.sql_with_params() for part in parts), strict=True)
-    union = " UNION ALL ".join(f"SELECT * FROM ({each}) AS part_{place}" for place, each in enumerate(statements))  # noqa: S608
-    counted = f"SELECT {column}, COUNT(*) FROM ({union}) AS parts GROUP BY 1"  # noqa: S608  # Django wrote the parts
+def counted(parts: dict[str, QuerySet]) -> dict[str, int]:
+    """How many rows each query finds, in one statement; each is found by index and counted no further than CAP."""
+    ids = [part.order_by().values("pk")[:CAP].query.sql_with_params() for part in parts.values()]
+    union = ", ".join(f"(SELECT COUNT(*) FROM ({statement}) AS part)" for statement, _ in ids)  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(counted, [value for each in values for value in each])
-        return cursor.fetchall()
+        cursor.execute(f"SELECT {union}", [value for _, values in ids for value in values])
+        return dict(zip(parts, cursor.fetchone(), strict=True))
 
 
 def troubles() -> Iterator[Metric]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import django
 from django.conf import settings
 from django.db import connection
-from django.db.models import Min
 from django.utils import timezone
 
 from gelatoconnect import retention
@@ -17,7 +16,7 @@ from gelatoconnect.lib import broker
 from gelatoconnect.lib.ids import born
 from gelatoconnect.operations import health, heartbeats, metrics
 from intake.channels import Channel, channels
-from orders.models import Attempt, AuditEntry, Delivery, Trigger
+from orders.models import Attempt, AuditEntry, Trigger
 
 ROOM = 0.05  # of the disk; less is too little
 STALE = timedelta(days=2)  # after which a backup is old
@@ -108,14 +107,11 @@ def found() -> Status:
 
 def queues() -> list[Queue]:
     """Those in which something waits or was given up, the longest first."""
-    waiting, later = metrics.waiting()
-    now = timezone.now()
-    due = Delivery.objects.filter(state=Delivery.State.DUE, due__lte=now).order_by("due").values("pk")[: metrics.CAP]
-    rows = Delivery.objects.filter(pk__in=due).order_by().values_list("listener")
-    since = dict(rows.annotate(since=Min("due")))
-    given_up = dict(metrics.given_up(metrics.names(waiting, later)))
-    found = [Queue(name, waiting.get(name, 0), later.get(name, 0), given_up.get(name, 0), since.get(name))
-             for name in metrics.names(waiting, later)]  # fmt: skip
+    known = metrics.waiting()
+    names = metrics.names(known)
+    given_up = metrics.given_up(names)
+    found = [Queue(name, each.due, each.later, given_up[name], each.since)
+             for name in names for each in [known.get(name, metrics.Waiting())]]  # fmt: skip
     return sorted((each for each in found if each.due or each.later or each.given_up), key=lambda each: -each.due)
 
 

@@ -41,17 +41,18 @@ def read() -> dict[str, Any]:
 
 
 def count() -> int:
-    """Count what is new; says how many rows. While another process counts, nothing is done."""
-    new = 0
+    """Count what is new; says how many steps it took. While another process counts, nothing is done."""
+    steps = 0
     with _alone() as mine:
-        while mine and new < STEPS * AT_ONCE:
-            said = read()
-            rows = _requests(said) + _transitions(said) + _attempts(said)
-            new += rows
+        if not mine:
+            return 0
+        said = read()
+        settled = _settled(said["counted"])
+        while steps < STEPS and any([_requests(said), _transitions(said), _attempts(said, until=settled)]):
             heartbeats.write(path(), said)
-            if not rows:
-                break
-    return new
+            steps += 1
+        heartbeats.write(path(), said)
+    return steps
 
 
 @contextmanager
@@ -67,15 +68,15 @@ def _alone() -> Iterator[bool]:
         yield True
 
 
-def _requests(said: dict[str, Any]) -> int:
+def _requests(said: dict[str, Any]) -> bool:
     """By channel and by what had become of them a minute after they came."""
     rows = _next(OrderRequest.objects.order_by("id"), said, "requests")
-    return _add(said["requests"], rows, "connector__type", "state") if rows is not None else 0
+    return rows is not None and _add(said["requests"], rows, "connector__type", "state")
 
 
-def _transitions(said: dict[str, Any]) -> int:
+def _transitions(said: dict[str, Any]) -> bool:
     rows = _next(Event.objects.order_by("id"), said, "transitions")
-    return _add(said["transitions"], rows.exclude(target=""), "kind") if rows is not None else 0
+    return rows is not None and _add(said["transitions"], rows.exclude(target=""), "kind")
 
 
 def _next(found: QuerySet, said: dict[str, Any], name: str) -> QuerySet | None:
@@ -90,32 +91,33 @@ def _next(found: QuerySet, said: dict[str, Any], name: str) -> QuerySet | None:
     return found.model._default_manager.filter(id__gte=ids[0], id__lte=ids[-1]).order_by()
 
 
-def _attempts(said: dict[str, Any]) -> int:
-    """By listener, by how they ended, and by how long they took; no further than the newest that was there last time."""
-    counted = said["counted"]
-    after, until = counted.get("attempts", 0), counted.get("seen", 0)
-    counted["seen"] = Attempt.objects.aggregate(newest=Max("id"))["newest"] or 0
+def _settled(counted: dict[str, Any]) -> int:
+    """The newest attempt that was there a minute ago: their ids are no times, and are given before they are committed."""
+    now = timezone.now().timestamp()
+    if now - counted.get("seen_at", 0) >= SETTLED.total_seconds():
+        newest = Attempt.objects.aggregate(newest=Max("id"))["newest"] or 0
+        counted |= {"settled": counted.get("seen", 0), "seen": newest, "seen_at": now}
+    return counted["settled"]
+
+
+def _attempts(said: dict[str, Any], *, until: int) -> bool:
+    """By listener, by how they ended, and by how long they took; up to that attempt."""
+    after = said["counted"].get("attempts", 0)
     until = min(until, after + AT_ONCE)
     if until <= after:
-        return 0
-    counted["attempts"] = until
+        return False
+    said["counted"]["attempts"] = until
     took = Case(*(When(milliseconds__lte=limit, then=Value(place)) for place, limit in enumerate(BUCKETS)),
                 default=Value(SLOWER), output_field=IntegerField())  # fmt: skip
-    rows = (
-        Attempt.objects.filter(id__gt=after, id__lte=until)
-        .order_by()
-        .annotate(listener=F("delivery__listener"), took=took)
-    )
+    new = Attempt.objects.filter(id__gt=after, id__lte=until).order_by()
+    rows = new.annotate(listener=F("delivery__listener"), took=took)
     for row in rows.values("listener").annotate(sum=Sum("milliseconds")):
         said["milliseconds"][row["listener"]] = said["milliseconds"].get(row["listener"], 0) + row["sum"]
-    _add(said["attempts"], rows, "listener", "succeeded", "took")
-    return until - after
+    return _add(said["attempts"], rows, "listener", "succeeded", "took")
 
 
-def _add(sums: Sums, rows: QuerySet, *names: str) -> int:
-    new = 0
+def _add(sums: Sums, rows: QuerySet, *names: str) -> bool:
     for row in rows.values(*names).annotate(count=Count("id")):
         key = "|".join(str(row[name]) for name in names)
         sums[key] = sums.get(key, 0) + row["count"]
-        new += row["count"]
-    return new
+    return True

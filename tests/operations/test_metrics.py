@@ -145,6 +145,16 @@ def test_lost_sums_are_counted_again_from_the_beginning(db: None, monkeypatch: p
     assert scraped()["transitions_total"] == first
 
 
+def test_events_that_change_no_status_do_not_stop_the_count(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(monkeypatch)
+    monkeypatch.setattr(totals, "AT_ONCE", 2)
+    for number in range(5):
+        Event.objects.create(kind="note", by="test", at=timezone.now(), sequence=number + 1)
+    make_order("received")
+    assert totals.count() == 3
+    assert scraped()["transitions_total"] == {"event=order.received": 1}
+
+
 def test_only_one_process_counts(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     settle(monkeypatch)
     make_order()
@@ -153,12 +163,15 @@ def test_only_one_process_counts(db: None, monkeypatch: pytest.MonkeyPatch) -> N
     assert totals.count() > 0
 
 
-def test_durations_of_checks_are_a_histogram(customer: Customer) -> None:
+def test_durations_of_checks_are_a_histogram(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     event = Event.objects.create(kind="x", by="test", at=timezone.now(), sequence=1, customer=customer)
     delivery = Delivery.objects.create(event=event, listener="check", due=timezone.now(), state="done")
     for milliseconds in (7, 10, 11, 900, 1_000_000):
         Attempt.objects.create(delivery=delivery, at=timezone.now(), milliseconds=milliseconds, succeeded=True)
     totals.count()  # the first look sees how far the attempts go
+    totals.count()
+    assert "delivery_duration_seconds_count" not in scraped()
+    settle(monkeypatch)
     totals.count()
     found = scraped()
     buckets = found["delivery_duration_seconds_bucket"]
