@@ -39,7 +39,8 @@ def measure() -> list[Table]:
                   ["step", "seconds", "orders/s", "CPU ms/order", "queries", "CPU × place"])  # fmt: skip
     read, entries = _timed(lambda: drafts_of(read_table(raw, name="orders.csv")))
     found = Import.objects.create(
-        connector=imports.connector_of(customer), customer=customer, by="user:bench", file_name="orders.csv",
+        connector=imports.connector_of(customer, by="user:bench"), customer=customer, by="user:bench",
+        file_name="orders.csv",
         sha256=storage.keep_bytes(raw), rows=ORDERS * ITEMS, orders=ORDERS,
         report=imports.told_of(read_table(raw, name="orders.csv")),
     )  # fmt: skip

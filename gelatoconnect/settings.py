@@ -7,9 +7,9 @@ from pathlib import Path
 
 import dj_database_url
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 from gelatoconnect.lib import logs
 
+BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 def flag(name: str, default: bool = False) -> bool:
@@ -48,11 +48,11 @@ BIND = os.environ.get("BIND") or "127.0.0.1"
 PUBLIC_URL = os.environ.get("PUBLIC_URL") or f"http://localhost:{PORT}"
 
 INSTALLED_APPS = [
-    "gelatoconnect",
+    "gelatoconnect.apps.GelatoConnectConfig",
     "orders",
     "intake",
     "shipping",
-    "django.contrib.admin",
+    "gelatoconnect.apps.SettingsConfig",  # django.contrib.admin, with an audit
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -65,11 +65,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "gelatoconnect.lib.logs.RequestLog",
     "gelatoconnect.operations.views.Probes",
     "gelatoconnect.operations.requests.Timed",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -80,6 +80,10 @@ urlpatterns = [
     path("in/<uuid:connector>", door, name="door"),
     path("in/<uuid:connector>/files/<str:token>", upload, name="upload"),
     path("in/<uuid:connector>/<path:rest>", door),
+    path("healthz", operations.healthz),
+    path("readyz", operations.readyz),
+    path("metrics", operations.figures),
+    path("status", operations.status_page, name="status"),
     path("favicon.ico", RedirectView.as_view(url=f"/{settings.STATIC_URL.strip('/')}/logo.svg")),
     path("admin/", admin.site.urls),
     path("login", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
@@ -87,7 +91,3 @@ urlpatterns = [
 ]
 if settings.DEBUG:
     urlpatterns.append(path("styleguide/", TemplateView.as_view(template_name="styleguide.html")))
-    path("healthz", operations.healthz),
-    path("readyz", operations.readyz),
-    path("metrics", operations.figures),
-    path("status", operations.status_page, name="status"),

@@ -17,9 +17,24 @@ from django.utils.html import format_html
 from gelatoconnect.lib.secrets import hashed, new_secret
 from intake.connectors import CONNECTOR_TYPES, fields
 from intake.connectors.schedule import Scheduled
-from intake.models import ApiKey, Connector
+from intake.models import ApiKey, Connector, Mapping
+from orders import audit
+from orders.audited import Audited
+from orders.pages import actor
 
 TIMES = set(Scheduled.model_fields)
+
+
+def told_settings(connector: Connector) -> dict[str, Any]:
+    """What its type asks for, as the audit tells of it: one by one, and of secrets only the names."""
+    kind = CONNECTOR_TYPES.get(connector.type)
+    return audit.config_state(kind.Config if kind else None, json.loads(connector.settings or "{}"))
+
+
+audit.setting(Connector, settings=told_settings)
+audit.setting(ApiKey)
+# A sample is somebody's order: no entry that can never be erased holds it.
+audit.setting(Mapping, sample=lambda mapping: {"sample": audit.Secret.of(mapping.sample)})
 
 
 class ConnectorForm(forms.ModelForm):
@@ -57,7 +72,7 @@ class Keys(admin.TabularInline):
 
 
 @admin.register(Connector)
-class ConnectorAdmin(admin.ModelAdmin):
+class ConnectorAdmin(Audited, admin.ModelAdmin):
     form = ConnectorForm
     list_display = ("name", "type", "customer", "prevent_duplicates", "active")
     list_filter = ("type", "active")
@@ -117,7 +132,7 @@ class ConnectorAdmin(admin.ModelAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(Audited, admin.ModelAdmin):
     """A key is made, shown once, and revoked; it is never changed or deleted."""
 
     list_display = ("key", "connector", "created_at", "revoked_at")
@@ -145,5 +160,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
     @admin.action(description="Revoke the selected keys", permissions=["revoke"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> None:
-        count = chosen.filter(revoked_at=None).update(revoked_at=timezone.now())
+        live = chosen.filter(revoked_at=None)
+        with audit.watch(*live, by=actor(request)):
+            count = live.update(revoked_at=timezone.now())
         messages.success(request, f"{count} revoked: they open nothing from now on.")

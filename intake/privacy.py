@@ -23,7 +23,7 @@ from intake.connectors import kind_of
 from intake.connectors.base import Export, Forget, Message, Outcome, Recipient
 from intake.models import ApiKey, Connector, FileFacts, Import, OrderRequest
 from intake.records import State, record
-from orders import privacy
+from orders import audit, privacy
 from orders.events import Permanent, TryLater, emit, listen
 from orders.models import Delivery, Event, Order
 
@@ -62,7 +62,8 @@ def forget(request: OrderRequest, asked: Forget, *, by: str) -> Outcome:
         outcome = record(request, Outcome(200, problems=[said], state=State.ACCEPTED))
         blank(request, problems=request.problems)
         if person is None:
-            close(connector)
+            with audit.watch(connector, *connector.keys.all(), by=by):
+                close(connector)
         for sha256 in gone:
             transaction.on_commit(partial(privacy.remove, sha256), robust=True)
         _tell(request, "request.forgotten", by=by)

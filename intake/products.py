@@ -15,6 +15,7 @@ from django_fsm import TransitionNotAllowed
 
 from intake import pipeline
 from intake.models import OrderRequest, Unmapped
+from orders import audit
 from orders.events import TryLater, deliver, emit
 from orders.lifecycle import Status
 from orders.models import CustomerProduct, Delivery, Item, Order, Product
@@ -55,9 +56,17 @@ def map_to(unmapped: Unmapped, product: Product, *, by: str, attributes: Mapping
     """
     with transaction.atomic():
         variant = {} if every_variant else unmapped.variant
+        named: dict[str, Any] = {
+            "customer": unmapped.customer,
+            "sku": unmapped.sku,
+            "name": unmapped.name,
+            "variant": variant,
+        }
+        known = CustomerProduct.objects.filter(**named).first()
+        before = audit.state_of(known) if known else None
         mapping, _ = CustomerProduct.objects.update_or_create(
-            customer=unmapped.customer, sku=unmapped.sku, name=unmapped.name, variant=variant,
-            defaults={"product": product, "attributes": dict(attributes), "file_url": file_url})  # fmt: skip
+            **named, defaults={"product": product, "attributes": dict(attributes), "file_url": file_url})  # fmt: skip
+        audit.record(mapping, before=before, by=by)
         names = _covered(unmapped, every_variant=every_variant)
         requests, orders = waiting_for(names), failed_for(unmapped, every_variant=every_variant)
         work = [("requests", id) for id in requests] + [("orders", id) for id in orders]

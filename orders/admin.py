@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from gelatoconnect.lib.ids import parse_id
+from orders.audited import Audited
 from orders.forms import OptionsField, WordsField, countries_field, is_web_address
 from orders.models import Customer, CustomerProduct, Product, ShipmentMethod, Trigger
 
@@ -79,7 +80,7 @@ class CustomerProducts(admin.StackedInline):
 
 
 @admin.register(Customer)
-class CustomerAdmin(admin.ModelAdmin):
+class CustomerAdmin(Audited, admin.ModelAdmin):
     form = CustomerForm
     list_display = ("name", "reference", "active", "requires_approval", "sla_days")
     list_filter = ("active",)
@@ -97,7 +98,7 @@ class CustomerAdmin(admin.ModelAdmin):
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin):
+class ProductAdmin(Audited, admin.ModelAdmin):
     form = ProductForm
     list_display = ("name", "uid", "available", "trim_width", "trim_height", "pages_min", "pages_max")
     list_filter = ("available",)
@@ -105,7 +106,7 @@ class ProductAdmin(admin.ModelAdmin):
 
 
 @admin.register(CustomerProduct)
-class CustomerProductAdmin(admin.ModelAdmin):
+class CustomerProductAdmin(Audited, admin.ModelAdmin):
     form = CustomerProductForm
     fields = ("customer", ("sku", "name"), "variant", "product", "attributes", "file_url")
     list_display = ("__str__", "product", "variant", "attributes")
@@ -115,13 +116,13 @@ class CustomerProductAdmin(admin.ModelAdmin):
 
 
 @admin.register(ShipmentMethod)
-class ShipmentMethodAdmin(admin.ModelAdmin):
+class ShipmentMethodAdmin(Audited, admin.ModelAdmin):
     form = ShipmentMethodForm
     list_display = ("name", "uid", "active")
 
 
 @admin.register(Trigger)
-class TriggerAdmin(admin.ModelAdmin):
+class TriggerAdmin(Audited, admin.ModelAdmin):
     """In the settings' menu only: triggers are edited on pages of their own."""
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orders.views import acting, analytics, detail, endpoints, lists, mailbox, postbacks, replays, triggers
+from orders.views import acting, analytics, audit, detail, endpoints, lists, mailbox, postbacks, replays, triggers
 
 app_name = "orders"
 urlpatterns = [
@@ -32,4 +32,7 @@ urlpatterns = [
     path("mailbox/<str:file>/<int:number>", mailbox.mail_detail, name="mail"),
     path("mailbox/<str:file>/<int:number>/html", mailbox.mail_html, name="mail-html"),
     path("analytics", analytics.analytics, name="analytics"),
+    path("audit", audit.audit_list, name="audit"),
+    path("audit.csv", audit.audit_csv, name="audit-csv"),
+    path("audit/<uuid:pk>", audit.audit_entry, name="audit-entry"),
 ]

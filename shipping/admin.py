@@ -7,9 +7,19 @@ from django.contrib import admin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from orders import audit
+from orders.audited import Audited
 from shipping.carriers import CARRIERS
 from shipping.models import CarrierAccount
 
+
+def told_config(account: CarrierAccount) -> dict[str, Any]:
+    """What its carrier asks for, as the audit tells of it: one by one, and of secrets only the names."""
+    carrier = CARRIERS.get(account.carrier)
+    return audit.config_state(carrier.Config if carrier else None, account.config)
+
+
+audit.setting(CarrierAccount, config=told_config)
 KINDS: dict[Any, type[forms.Field]] = {bool: forms.BooleanField, int: forms.IntegerField, float: forms.FloatField}
 
 
@@ -63,7 +73,7 @@ AccountForm = type(
 
 
 @admin.register(CarrierAccount)
-class CarrierAccountAdmin(admin.ModelAdmin):
+class CarrierAccountAdmin(Audited, admin.ModelAdmin):
     form = AccountForm
     list_display = ("name", "carrier", "active")
     fieldsets = [

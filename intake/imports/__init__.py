@@ -29,6 +29,7 @@ from intake.connectors.base import Incoming
 from intake.imports.preview import LOOKED_AT_ONCE, known_references, look
 from intake.models import Connector, Import, OrderRequest
 from intake.tables import Entry, Table, columns_of, drafts_of, read_table
+from orders import audit
 from orders.events import Conclusion, TryLater, emit, is_last_attempt, listen
 from orders.models import Customer, Delivery, Event
 
@@ -47,7 +48,7 @@ def bring(raw: bytes, *, file_name: str, customer: Customer, by: str, email: str
     table = read_table(raw, name=file_name)
     entries = drafts_of(table)
     found = Import(
-        connector=connector_of(customer), customer=customer, by=by, email=email, file_name=file_name[:200],
+        connector=connector_of(customer, by=by), customer=customer, by=by, email=email, file_name=file_name[:200],
         sha256=storage.keep_bytes(raw), rows=len(table.rows), orders=len(entries), report=told_of(table),
     )  # fmt: skip
     if len(entries) <= LOOKED_AT_ONCE:
@@ -80,7 +81,7 @@ def discard(found: Import) -> bool:
     return _move(found, (State.PREVIEW,), State.DISCARDED, ended_at=timezone.now())
 
 
-def connector_of(customer: Customer) -> Connector:
+def connector_of(customer: Customer, *, by: str) -> Connector:
     """The customer's connector for files, made when there is none: an orderReferenceId is then taken once."""
     files = Connector.objects.filter(type="csv", customer=customer, active=True).order_by("id")
     if found := files.select_related("customer").first():
@@ -89,7 +90,9 @@ def connector_of(customer: Customer) -> Connector:
         name = f"{customer.reference[:50]}-csv" + (f"-{number}" if number > 1 else "")
         try:
             with transaction.atomic():
-                return Connector.objects.create(name=name, type="csv", customer=customer, prevent_duplicates=True)
+                made = Connector.objects.create(name=name, type="csv", customer=customer, prevent_duplicates=True)
+                audit.record(made, before=None, by=by)
+                return made
         except IntegrityError:  # the name is taken, perhaps just now by another import of this customer
             if found := files.select_related("customer").first():
                 return found

@@ -10,7 +10,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from intake.channels import COUNTED, channel_of, channels
 from intake.models import Connector
-from orders.pages import staff_only
+from orders import audit
+from orders.pages import actor, staff_only
 
 
 @staff_only("intake.view_connector")
@@ -61,8 +62,9 @@ def ask_now(request: HttpRequest, pk: UUID) -> HttpResponse:
 def switch(request: HttpRequest, pk: UUID) -> HttpResponse:
     """On or off: a channel that is off takes nothing, is told nothing and is not asked."""
     connector = get_object_or_404(Connector, pk=pk)
-    connector.active = request.POST.get("active") == "yes"
-    connector.save(update_fields=["active"])
+    with audit.watch(connector, by=actor(request)):
+        connector.active = request.POST.get("active") == "yes"
+        connector.save(update_fields=["active"])
     said = "is on" if connector.active else "is off: what its senders call is answered 404, and nothing is sent to them"
     messages.success(request, f"{connector} {said}.")
     return redirect("intake:channels")

@@ -19,6 +19,7 @@ from intake.connectors.mapped.starters import Starter
 from intake.mapping.form import FIELDS, MappingForm, initial_of, mapping_of
 from intake.mapping.trial import Trial, sample_message, try_mapping
 from intake.models import Connector, Mapping, OrderRequest
+from orders import audit
 from orders.pages import actor, staff_only
 
 OFFERED = 25  # of the latest requests, to be tried on
@@ -112,9 +113,12 @@ def _save(request: HttpRequest, made: Mapping, cleaned: dict[str, Any], *, lates
     if not request.user.has_perm("intake.add_mapping"):
         raise PermissionDenied
     made.version, made.by, made.note = latest + 1, actor(request), cleaned["note"].strip()
+    former = made.connector.mappings.first()
     try:
         with transaction.atomic():
             made.save()
+            before, after = (audit.state_of(former) if former else None) or {}, audit.state_of(made) or {}
+            audit.enter(made, action="created", changes=audit.changes_of(before, after), by=made.by)
     except IntegrityError:
         messages.error(request, "Somebody saved another version at the same moment. Yours is not lost: save it again.")
         return False

@@ -18,6 +18,7 @@ from intake import products
 from intake.filters import UNMAPPED_VIEWS, MappedFilter, UnmappedFilter
 from intake.forms import MapForm, MappedForm
 from intake.models import OrderRequest, Unmapped
+from orders import audit
 from orders.forms import options_text
 from orders.models import CustomerProduct, Product
 from orders.pages import actor, asked, list_page, staff_only
@@ -98,7 +99,8 @@ def edit_mapped(request: HttpRequest, pk: UUID) -> HttpResponse:
     mapping = get_object_or_404(CustomerProduct.objects.select_related("customer"), pk=pk)
     form = MappedForm(request.POST if request.method == "POST" else None, instance=mapping)
     if form.is_valid():
-        form.save()
+        with audit.watch(mapping, by=actor(request)):
+            form.save()
         messages.success(request, f"{mapping}: saved. It holds for what comes from now on.")
         return redirect("intake:products-mapped")
     context = {"section": "products", "title": f"{mapping}", "form": form}
@@ -110,7 +112,8 @@ def edit_mapped(request: HttpRequest, pk: UUID) -> HttpResponse:
 def remove_mapped(request: HttpRequest, pk: UUID) -> HttpResponse:
     mapping = get_object_or_404(CustomerProduct.objects.select_related("customer", "product"), pk=pk)
     if request.method == "POST":
-        mapping.delete()
+        with audit.watch(mapping, by=actor(request)):
+            mapping.delete()
         messages.success(request, f"{mapping} is not mapped any more.")
         return redirect("intake:products-mapped")
     intro = (

@@ -11,11 +11,12 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
 from gelatoconnect.lib import lists
+from orders import audit
 from orders.deliveries import TO_CUSTOMERS, explain_waits, name_targets, sent_to
 from orders.health import Days, days_of, health_of, typical_milliseconds
 from orders.masks import masked_url
 from orders.models import Delivery, EndpointDay, Trigger
-from orders.pages import staff_only
+from orders.pages import actor, staff_only
 
 LATEST = 20
 WIDTH, HEIGHT, FOOT, SIDE = 900, 160, 22, 44  # of the chart, in its own units
@@ -86,7 +87,8 @@ def switch_on(request: HttpRequest, pk: UUID) -> HttpResponse:
         return redirect("orders:endpoint", pk)
     trigger.active, trigger.failures, trigger.switched_off_why = True, 0, ""
     trigger.failing_since = trigger.slow_until = trigger.warned_at = trigger.switched_off_at = None
-    trigger.save()
+    with audit.watch(trigger, by=actor(request)):
+        trigger.save()
     messages.success(request, "It is switched on. What was given up meanwhile can be sent again.")
     return redirect("orders:endpoint", pk)
 

@@ -17,11 +17,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from gelatoconnect.lib import limits
 from gelatoconnect.lib.ids import born, parse_id
 from gelatoconnect.lib.secrets import new_signing_secret
-from orders import endpoints, mailbox
+from orders import audit, endpoints, mailbox
 from orders.health import health_of
 from orders.models import Customer, Delivery, Event, Trigger
 from orders.notifications import IN_HOUSE, KINDS, Outcome, occasions, sample_kind, try_out
-from orders.pages import asked, list_page, staff_only
+from orders.pages import actor, asked, list_page, staff_only
 from orders.payloads import Occasion
 from orders.texts import pretty
 from orders.trigger_form import TriggerForm
@@ -161,7 +161,8 @@ def _typed(request: HttpRequest, trigger: Trigger) -> dict[str, Any]:
 
 
 def _save(request: HttpRequest, form: TriggerForm, *, new: bool, was_on: bool) -> None:
-    trigger = form.save_typed()
+    with audit.watch(form.instance, by=actor(request)):
+        trigger = form.save_typed()
     if trigger.active and not was_on and not new:  # a fresh start: what was wrong is mended, or will be found again
         _forgive(trigger)
     if new and trigger.channel == Trigger.Channel.WEBHOOK:
@@ -272,7 +273,8 @@ def exchange(request: HttpRequest, pk: UUID) -> HttpResponse:
     both = hours != "0" and bool(former)
     trigger.former_secret = former if both else ""
     trigger.former_until = timezone.now() + timedelta(hours=int(hours)) if both else None
-    trigger.save(update_fields=["secret", "former_secret", "former_until"])
+    with audit.watch(trigger, by=actor(request)):
+        trigger.save(update_fields=["secret", "former_secret", "former_until"])
     request.session["secret of"] = str(pk)
     return redirect("orders:trigger", pk)
 
@@ -282,7 +284,8 @@ def exchange(request: HttpRequest, pk: UUID) -> HttpResponse:
 def delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     trigger = get_object_or_404(Trigger, pk=pk)
     if request.method == "POST":
-        trigger.delete()
+        with audit.watch(trigger, by=actor(request)):
+            trigger.delete()
         messages.success(request, f"{trigger.name} is deleted.")
         return redirect("orders:triggers")
     return render(

@@ -109,7 +109,7 @@ def test_looking_costs_the_same_queries_for_few_orders_and_for_many(
     CustomerProduct.objects.bulk_create(
         CustomerProduct(customer=customer, sku=f"S{n}", product=product) for n in range(300)
     )
-    imports.connector_of(customer)
+    imports.connector_of(customer, by="user:ada")
     for count in (2, 300):
         rows = [row(f"R{n}", productUid="", sku=f"S{n}", shipmentMethodUid="normal") for n in range(count)]
         with django_assert_num_queries(6):  # connector, known, products, mapped, methods, the import itself

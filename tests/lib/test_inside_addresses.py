@@ -43,7 +43,10 @@ SPELLINGS = [
     "http://127.0.0.1:{canary}/", "http://[::1]:{canary}/", "http://localhost:{canary}/", "https://loop.example:{canary}/",
     "https://moving.example/",
 ]  # fmt: skip
-STORABLE = [url for url in SPELLINGS if "\0" not in url and not any("\ud800" <= sign <= "\udfff" for sign in url)]
+STORABLE = [
+    url for url in SPELLINGS
+    if len(url) <= 2048 and "\0" not in url and not any("\ud800" <= sign <= "\udfff" for sign in url)
+]  # fmt: skip
 
 
 class Canary:

@@ -62,7 +62,9 @@ def test_the_list_asks_the_same_number_of_questions_however_long_it_is(
     order = make_order(customer=Trigger.objects.first().customer)
     Trigger.objects.update(customer=order.customer)
     make_order(customer=order.customer)
-    with django_assert_num_queries(9):  # session, person, permissions (2), ids, page, last results, endpoints, customers
+    with django_assert_num_queries(
+        9
+    ):  # session, person, permissions (2), ids, page, last results, endpoints, customers
         page = manager.get("/triggers")
     assert len(page.context["page"].rows) == count
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 from django.db.models import Q
 
 from gelatoconnect.lib.ids import parse_id
-from orders import privacy
+from orders import audit, privacy
 from orders.models import Order
 
 
@@ -22,7 +23,11 @@ class Command(BaseCommand):
         ids = list(orders.values_list("pk", flat=True))
         if not ids:
             raise CommandError(f"No order has {whom!r} as its id, reference or e-mail.")
-        privacy.ask_to_forget(orders)
+        with transaction.atomic():
+            for order in orders.filter(address__erase_at=None):  # by whom it was asked; not for whom
+                asked = {"recipient": ["known", "to be forgotten"]}
+                audit.enter(order, action="changed", changes=asked, by="command:forget")
+            privacy.ask_to_forget(orders)
         privacy.forget_due()
         later = Order.objects.filter(pk__in=ids).exclude(address__erase_at=None).count()
         self.stdout.write(f"{len(ids) - later} forgotten, {later} as soon as they have ended.")
