@@ -111,6 +111,13 @@ def test_a_leased_delivery_is_nobody_elses_until_the_lease_ends(heard: list, ord
     assert Delivery.objects.get().attempts == 2
 
 
+def test_a_sweeper_that_comes_late_does_not_do_it_again(heard: list, order: Order) -> None:
+    [seen] = due(limit=10)
+    assert deliver(seen) is True
+    assert deliver(seen) is False
+    assert (heard[1:], Delivery.objects.get().attempts, Attempt.objects.count()) == (["order.received"], 1, 1)
+
+
 def test_the_conclusion_and_the_end_of_the_delivery_happen_together(heard: list, order: Order) -> None:
     def conclude() -> None:
         move(order, Order.accept, by="system")

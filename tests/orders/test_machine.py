@@ -14,6 +14,7 @@ from uuid import UUID
 
 import pytest
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django_fsm import TransitionNotAllowed
 from hypothesis import HealthCheck, settings
@@ -266,6 +267,15 @@ class Lives(RuleBasedStateMachine):
         for pk, status in Order.objects.values_list("pk", "status"):
             self.known[pk].status = status  # a path of the graph led there: see below
         self.concluded.update(set(done.all()) - before)
+
+    @rule(pick=st.integers(0, 30))
+    def come_late(self, pick: int) -> None:
+        """A sweeper that saw it due before another one ended it, or took it."""
+        is_due = Q(state="due", due__lte=timezone.now())
+        if found := list(Delivery.objects.exclude(is_due).values_list("pk", flat=True)):
+            before = everything()
+            assert events.deliver(found[pick % len(found)]) is False
+            assert everything() == before
 
     @rule(pick=st.integers(0, 30))
     def replay(self, pick: int) -> None:
