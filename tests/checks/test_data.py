@@ -185,7 +185,7 @@ def test_every_country_has_rules_and_its_example_keeps_them() -> None:
     [
         ("Zoë", False), ("O’Brien", False), ("Anna 🎉", False), ("محمد", False), ("नमस्ते", False), ("می‌خواهم", False),
         ("Jean\u00a0Luc", False), ("Zoe\u0308", False), ("北京", False),
-        ("Ana\x00", True), ("Ana\nRuiz", True), ("Ana\tRuiz", True), ("Ana\x7f", True), ("Ana\u2028Ruiz", True),
+        ("Ana\x01", True), ("Ana\nRuiz", True), ("Ana\tRuiz", True), ("Ana\x7f", True), ("Ana\u2028Ruiz", True),
         ("Ana\u202eziuR", True), ("\ue000Ana", True), ("Stra\ufffde", True),
     ],
 )  # fmt: skip
@@ -276,7 +276,7 @@ def test_a_currency_of_the_past_is_called_by_its_name() -> None:
 def test_references_have_no_control_characters() -> None:
     order = {
         "orderReferenceId": "A\t1",
-        "customerReferenceId": "C\x00",
+        "customerReferenceId": "C\x01",
         "items": [CARD, {**CARD, "itemReferenceId": "x\ny"}],
     }
     assert found(OSLO, **order) == [
