@@ -95,7 +95,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         if header := getattr(error, "auth_header", None):
             headers["WWW-Authenticate"] = header
     body = problem_body(problems, status=status, title=str(title))
-    return Response(body, status=status, headers=headers, content_type="application/problem+json")
+    return Response(body, status=status, headers=headers, content_type=PROBLEM)
 
 
 def short_paths(endpoints: list[Any]) -> list[Any]:
@@ -103,5 +103,17 @@ def short_paths(endpoints: list[Any]) -> list[Any]:
     return [endpoint for endpoint in endpoints if "{prefix}" not in endpoint[0]]
 
 
+def problem_types(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """For the schema: errors come as application/problem+json."""
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {})
+                if status >= "400" and "application/json" in content:
+                    content[PROBLEM] = content.pop("application/json")
+    return result
+
+
+PROBLEM = "application/problem+json"
 CODES = {401: "AUTH_KEY_INVALID", 403: "AUTH_FORBIDDEN", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED",
          406: "NOT_ACCEPTABLE", 415: "MEDIA_TYPE_UNSUPPORTED", 429: "RATE_LIMITED"}  # fmt: skip

@@ -214,6 +214,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Submit, follow and steer print orders.\n\nEvery path also answers as clients of GelatoConnect know it: "
     "`POST /api/{prefix}/{connector}/order` to submit, `/api/{prefix}/order/{connector}/{ref}…` for the rest.",
     "PREPROCESSING_HOOKS": ["gelatoconnect.api.short_paths"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "gelatoconnect.api.problem_types"],
     "VERSION": "1.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
