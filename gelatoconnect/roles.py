@@ -36,8 +36,8 @@ SEALED = {"orders.view_auditentry"}  # is no part of "view"
 
 
 def write_groups(sender: Any = None, **_: Any) -> None:
-    """Bring the groups in line with ROLES; runs after every migrate."""
-    from django.contrib.auth.models import Group, Permission
+    """Bring the groups in line with ROLES; runs after every migrate. Audited once there is a person whose rights change."""
+    from django.contrib.auth.models import Group, Permission, User
 
     from orders import audit
 
@@ -48,7 +48,7 @@ def write_groups(sender: Any = None, **_: Any) -> None:
         wanted = {permission for name, permission in known.items()
                   if "*" in granted or name in granted or ("view" in granted and _is_view(name))}  # fmt: skip
         if set(group.permissions.all()) != wanted:
-            with audit.watch(group, by="system") if _has_audit() else nullcontext():
+            with audit.watch(group, by="system") if _has_audit() and User.objects.exists() else nullcontext():
                 group.permissions.set(wanted)
 
 

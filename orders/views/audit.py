@@ -107,10 +107,19 @@ def audit_entry(request: HttpRequest, pk: UUID) -> HttpResponse:
 def rows_of(entry: AuditEntry, *, cut: int = 0) -> list[tuple[str, str, str]]:
     """(field, before, after) as text; of what was made or is gone, only what said something. cut: characters shown."""
     return [
-        (field.replace("_", " ").replace(".", ": "), _text(before, cut), _text(after, cut))
-        for field, (before, after) in entry.changes.items()
+        (field.replace("_", " ").replace(".", ": ") + kept, _text(before, cut), _text(after, cut))
+        for field, (before, after, kept) in ((field, _different(*change)) for field, change in entry.changes.items())
         if entry.action == "changed" or (before or after) not in (None, "", [], {})
     ]
+
+
+def _different(before: Any, after: Any) -> tuple[Any, Any, str]:
+    """Of two lists only what is in one of them, and how many stay."""
+    if not (isinstance(before, list) and isinstance(after, list)):
+        return before, after, ""
+    stay = sum(each in after for each in before)
+    gone, new = [each for each in before if each not in after], [each for each in after if each not in before]
+    return (gone, new, f" ({stay} stay)") if stay and (gone or new) else (before, after, "")
 
 
 def _text(value: Any, cut: int) -> str:

@@ -273,6 +273,7 @@ def test_one_s_own_password_is_told_too(root: Client) -> None:
 
 def test_what_a_release_changes_of_the_roles_is_told() -> None:
     group = Group.objects.get(name="Accountant")
+    make_user("Accountant")
     rights = sorted(audit._name(right) for right in group.permissions.select_related("content_type"))
     group.permissions.clear()
     count = AuditEntry.objects.count()
@@ -281,6 +282,12 @@ def test_what_a_release_changes_of_the_roles_is_told() -> None:
     assert (entry.by, entry.name, entry.changes) == ("system", "Accountant", {"permissions": [[], rights]})
     roles.write_groups()
     assert AuditEntry.objects.count() == count + 1
+
+
+def test_where_nobody_has_a_role_yet_there_is_nothing_to_tell() -> None:
+    Group.objects.get(name="Accountant").permissions.clear()
+    roles.write_groups()
+    assert (AuditEntry.objects.count(), Group.objects.get(name="Accountant").permissions.count() > 0) == (0, True)
 
 
 # --- the other doors --------------------------------------------------------------------------------------------

@@ -96,6 +96,18 @@ def test_an_entry_shows_everything_that_it_holds(admin_browser: Client, entries:
     assert made == [("name", "", "Acme"), ("active", "", "yes")]
 
 
+def test_of_lists_only_what_is_different_is_shown(admin_browser: Client) -> None:
+    changes = {
+        "rights": [["a", "b", "c"], ["b", "c", "d"]],
+        "order": [["x", "y"], ["y", "x"]],
+        "countries": [["DE"], []],
+    }
+    with transaction.atomic():
+        entry = audit.enter(make_customer(), action="changed", changes=changes, by="user:ada")
+    assert sorted(admin_browser.get(reverse("orders:audit-entry", args=[entry.pk])).context["rows"]) == [
+        ("countries", "DE", ""), ("order", "x, y", "y, x"), ("rights (2 stay)", "a", "d")]  # fmt: skip
+
+
 def test_its_csv_holds_the_same_rows_and_no_formula(admin_browser: Client, entries: list[AuditEntry]) -> None:
     answer = admin_browser.get("/audit.csv?kind=customer")
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))  # type: ignore[attr-defined]
