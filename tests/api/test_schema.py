@@ -6,11 +6,14 @@ In the suite some calls of each kind, the same ones every time. For more and oth
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
 from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode, checks
 
@@ -27,7 +30,19 @@ how = settings(max_examples=CALLS or 8, deadline=None, database=None, derandomiz
 
 
 @pytest.fixture
-def shop(customer: Customer, product: Product, settings: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def one_connection() -> Iterator[None]:
+    """A request closes no connection: it is the one of the test, as with Django's own client."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def shop(
+    one_connection: None, customer: Customer, product: Product, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
     """A customer with an order, deliveries and an endpoint; says its key."""
     settings.API_RATE = 0
     FakeDns(monkeypatch)  # nobody is there when an endpoint is tested
