@@ -3,6 +3,8 @@
 from collections import defaultdict
 from typing import Any
 
+from django.db import connection, transaction
+
 from bench.faults.history import PARTS, Fact, Left, Stored
 from bench.faults.senders import QUIET_KEY
 from bench.shop import open_shop
@@ -50,8 +52,11 @@ def moves() -> set[tuple[str, str]]:
 
 
 def everything(prefix: str) -> tuple[list[Stored], list[Left], set[tuple[str, str]]]:
-    """All that a history is judged by."""
-    return stored(prefix), left(), moves()
+    """All that a history is judged by, as it is at one moment."""
+    with transaction.atomic():
+        if connection.vendor == "postgresql":  # on SQLite a transaction sees one state anyway
+            connection.cursor().execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return stored(prefix), left(), moves()
 
 
 def is_quiet(prefix: str) -> bool:
