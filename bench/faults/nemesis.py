@@ -15,7 +15,7 @@ from bench.faults.house import House, flush
 from bench.faults.receiver import Receiver
 
 LEASE = 30.0  # seconds, of orders.events, which can be imported only where Django is set up
-FROZEN = LEASE + 4
+FROZEN = LEASE + 12  # seconds: long enough for others to take its work over
 PAIR = 2  # frozen at the same time, so that others are left to be killed
 GONE = 1.5  # seconds until a broker of the run's own is there again
 KILLED = ("web", "web head", "worker", "worker head", "timetable")
