@@ -7,6 +7,7 @@ points  the process killed after each commit and around each effect
 
 import argparse
 import json
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,7 @@ def main() -> None:
         "--times", type=int, default=20, metavar="N", help="deaths at each place (20)"
     )
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # whoever stops it wants nothing of it left
     print(f"{machine()}, {datetime.now(UTC):%Y-%m-%d}", flush=True)
     databases = [asked.database] if asked.database else list(DATABASES)
     tables, good = {"chaos": storm_on, "broker": lose_broker, "points": die_at_points}[asked.command](databases, asked)
